@@ -1,0 +1,28 @@
+"""Environment variables that the heavy libraries read once, at import: no telemetry, quiet logs, no idle spinning."""
+
+import os
+
+_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "GOMP_SPINCOUNT": "0",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+
+def prepare_libraries() -> None:
+    """Set defaults for torch, Transformers, TRL and vLLM; call before importing any of them. The user's own values win."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def has_cuda() -> bool:
+    """Return whether a CUDA device is visible."""
+    import torch
+
+    return torch.cuda.is_available()

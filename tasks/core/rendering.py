@@ -1,0 +1,50 @@
+"""From a prompt to token ids, the same way for teacher, training and evaluation, so that none sees another prompt."""
+
+from typing import Any
+
+from tasks.core.errors import ModelError
+from tasks.core.records import Message
+
+
+def render_prompt(tokenizer: Any, messages: list[Message], text: str | None) -> list[int]:
+    """Return the token ids after which the model is to answer.
+
+    Args:
+        tokenizer: A Transformers tokenizer.
+        messages: Conversation up to the answer, rendered with the model's chat template; empty when ``text`` is given.
+        text: Plain text to be continued.
+
+    Raises:
+        ModelError: If there are messages and the model has no chat template.
+    """
+    if text is not None:
+        return list(tokenizer(text)["input_ids"])
+    if not tokenizer.chat_template:
+        raise ModelError(f"{tokenizer.name_or_path} has no chat template; set prompts.chat to false for plain text")
+    return _template(tokenizer, messages, add_generation_prompt=True)
+
+
+def render_example(tokenizer: Any, messages: list[Message], text: str | None, completion: str) -> tuple[list[int], list[int]]:
+    """Return the token ids of a prompt and of its completion, the latter with whatever ends a turn.
+
+    Raises:
+        ModelError: If the chat template renders the prompt differently once an answer follows it.
+    """
+    prompt = render_prompt(tokenizer, messages, text)
+    if text is not None:
+        return prompt, [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    answer: Message = {"role": "assistant", "content": completion}
+    whole = _template(tokenizer, [*messages, answer], add_generation_prompt=False)
+    if whole[: len(prompt)] != prompt:
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path} renders a prompt differently once it is answered; "
+            "the student would be trained on prompts it never sees: use another template, or prompts.chat: false"
+        )
+    return prompt, whole[len(prompt) :]
+
+
+def _template(tokenizer: Any, messages: list[Message], *, add_generation_prompt: bool) -> list[int]:
+    rendered = tokenizer.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=add_generation_prompt, return_dict=True
+    )
+    return list(rendered["input_ids"])

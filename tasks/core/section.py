@@ -1,0 +1,36 @@
+"""The base of every settings model: frozen, strict, self-describing, and with an identity of its own."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+RUNTIME = "runtime"
+
+
+class Section(BaseModel):
+    """One part of a recipe.
+
+    Unknown fields are refused, values are bounded, and the string under a field is its description in the Prefect form.
+    A field called ``runtime`` says how the work is done (batch sizes, devices, retries) and is no part of its identity.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two sections ask for the same result.
+
+        Returns:
+            The settings as JSON values, without any ``runtime`` section, nested sections included.
+        """
+        identity: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name == RUNTIME:
+                continue
+            if isinstance(value, Section):
+                identity[name] = value.identity()
+            else:
+                identity[name] = self.model_dump(mode="json", include={name})[name]
+        return identity
