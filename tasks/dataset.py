@@ -73,7 +73,12 @@ def curate(
         write_table(draft.path / EXAMPLES.file, EXAMPLES, kept)
         write_table(draft.path / REJECTED.file, REJECTED, rejected)
         splits = Counter(example["split"] for example in kept)
-        draft.counts = {"kept": len(kept), "rejected": len(rejected), "train": splits["train"], "validation": splits["validation"]}
+        draft.counts = {
+            "kept": len(kept),
+            "rejected": len(rejected),
+            "train": splits["train"],
+            "validation": splits["validation"],
+        }
         draft.summary = {
             "first_reasons": dict(Counter(example["reasons"][0] for example in rejected)),
             "all_reasons": dict(Counter(reason for example in rejected for reason in example["reasons"])),

@@ -82,9 +82,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         return draft.publish()
 
 
-def _run(
-    items: list[Prompt], weights: Path, settings: EvaluationSettings
-) -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
+def _run(items: list[Prompt], weights: Path, settings: EvaluationSettings) -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
     """Return every item's answer and finish reason, and the figures of speed and memory."""
     from tasks.teachers.vllm import Engine, Request
 

@@ -142,9 +142,7 @@ def _answer(
     }
 
 
-def _generation(
-    key: str, token_ids: list[int], finish_reason: str, missing: dict[str, list[int]], engine: Any
-) -> Generation:
+def _generation(key: str, token_ids: list[int], finish_reason: str, missing: dict[str, list[int]], engine: Any) -> Generation:
     return Generation(
         key=key,
         answer=engine.decode(token_ids),
@@ -155,9 +153,7 @@ def _generation(
     )
 
 
-def _join(
-    prompts: list[Prompt], wanted: dict[tuple[str, int], str], ledger: Ledger
-) -> Iterator[AnsweredPrompt]:
+def _join(prompts: list[Prompt], wanted: dict[tuple[str, int], str], ledger: Ledger) -> Iterator[AnsweredPrompt]:
     """Yield the ledger's answers beside their prompts, in the prompts' order."""
     answers = {row["key"]: row for row in ledger.read(set(wanted.values()))}
     by_id = {prompt["id"]: prompt for prompt in prompts}

@@ -54,7 +54,9 @@ class ModelSettings(Section):
             return path
         if _HUB_ID.fullmatch(self.source) and not self.source.endswith(".gguf"):
             return None
-        raise SettingsError(f"the model {self.source!r} is no local path (looked for {path}) and no hub id like organisation/name")
+        raise SettingsError(
+            f"the model {self.source!r} is no local path (looked for {path}) and no hub id like organisation/name"
+        )
 
     def _content(self) -> str:
         path = self.path()

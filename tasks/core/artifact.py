@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.core.errors import DamagedArtifactError
+from tasks.core.errors import DamagedArtifactError, SettingsError
 from tasks.core.fingerprint import SHORT, file_digest
 from tasks.core.storage import Store, open_store
 
@@ -101,6 +101,25 @@ def find_artifact(store_url: str, kind: str, fingerprint: str) -> Artifact | Non
     if record.fingerprint != fingerprint or not all(_intact(store, record, entry) for entry in record.files):
         _set_aside(store, artifact_key(kind, fingerprint))
         return None
+    return record.handle(store)
+
+
+def artifact_by_fingerprint(store_url: str, kind: str, fingerprint: str) -> Artifact:
+    """Return the complete artefact of an earlier run.
+
+    Args:
+        store_url: URL of the store.
+        kind: Its kind.
+        fingerprint: Its fingerprint, or at least the first 16 digits.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    store = open_store(store_url)
+    try:
+        record = Record.model_validate_json(store.read(f"{artifact_key(kind, fingerprint)}/{RECORD}"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"the store {store.url} has no {kind} artefact {fingerprint}; run what makes it first") from error
     return record.handle(store)
 
 

@@ -79,54 +79,56 @@ _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]
 PROMPTS = Table(
     "prompts.parquet",
     pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("messages", _MESSAGES, nullable=False),
-        pa.field("text", pa.string()),
-        pa.field("reference", pa.string()),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-    ]
-)
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("messages", _MESSAGES, nullable=False),
+            pa.field("text", pa.string()),
+            pa.field("reference", pa.string()),
+            pa.field("task", pa.string(), nullable=False),
+            pa.field("split", pa.string(), nullable=False),
+        ]
+    ),
 )
 GENERATIONS = Table(
     "generations.parquet",
     pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("answer", pa.string(), nullable=False),
-        pa.field("token_ids", pa.list_(pa.int32()), nullable=False),
-        pa.field("finish_reason", pa.string(), nullable=False),
-        pa.field("prompt_tokens", pa.int32(), nullable=False),
-        pa.field("seed", pa.int64(), nullable=False),
-    ]
+        [
+            pa.field("key", pa.string(), nullable=False),
+            pa.field("answer", pa.string(), nullable=False),
+            pa.field("token_ids", pa.list_(pa.int32()), nullable=False),
+            pa.field("finish_reason", pa.string(), nullable=False),
+            pa.field("prompt_tokens", pa.int32(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+        ]
+    ),
 )
+ANSWERED_PROMPTS = Table(
+    "generations.parquet", pa.schema([*PROMPTS.schema, *GENERATIONS.schema, pa.field("sample_index", pa.int32(), nullable=False)])
 )
-ANSWERED_PROMPTS = Table("generations.parquet", pa.schema([*PROMPTS.schema, *GENERATIONS.schema, pa.field("sample_index", pa.int32(), nullable=False)]))
 EXAMPLES = Table(
     "examples.parquet",
     pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("messages", _MESSAGES, nullable=False),
-        pa.field("text", pa.string()),
-        pa.field("completion", pa.string(), nullable=False),
-        pa.field("reference", pa.string()),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("reasons", pa.list_(pa.string()), nullable=False),
-    ]
-)
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("messages", _MESSAGES, nullable=False),
+            pa.field("text", pa.string()),
+            pa.field("completion", pa.string(), nullable=False),
+            pa.field("reference", pa.string()),
+            pa.field("split", pa.string(), nullable=False),
+            pa.field("reasons", pa.list_(pa.string()), nullable=False),
+        ]
+    ),
 )
 REJECTED = Table("rejected.parquet", EXAMPLES.schema)
 PREDICTIONS = Table(
     "predictions.parquet",
     pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("answer", pa.string(), nullable=False),
-        pa.field("reference", pa.string(), nullable=False),
-        pa.field("correct", pa.bool_(), nullable=False),
-        pa.field("finish_reason", pa.string(), nullable=False),
-    ]
-)
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("answer", pa.string(), nullable=False),
+            pa.field("reference", pa.string(), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+            pa.field("finish_reason", pa.string(), nullable=False),
+        ]
+    ),
 )

@@ -54,6 +54,21 @@ def paired_bootstrap(
     return _percentiles(float(statistic(items.mean(axis=1, keepdims=True))[0]), statistic(patterns @ drawn.T / total))
 
 
+def resampled(
+    answers: Sequence[str], references: Sequence[str], metric: Callable[[Sequence[str], Sequence[str]], float]
+) -> Interval:
+    """Return a metric that is no mean over items, such as macro-F1, with its percentile bootstrap interval.
+
+    Items are drawn with replacement and the metric is computed anew on each of 1,000 draws.
+    """
+    generator = np.random.default_rng(_SEED)
+    draws = [
+        metric([answers[item] for item in picks], [references[item] for item in picks])
+        for picks in generator.integers(0, len(answers), size=(1_000, len(answers))).tolist()
+    ]
+    return _percentiles(metric(answers, references), np.asarray(draws))
+
+
 def bootstrap_median(values: Sequence[float], resamples: int = _RESAMPLES) -> Interval:
     """Return the median of measurements with its percentile bootstrap interval."""
     array = np.asarray(values, dtype=float)
@@ -62,8 +77,8 @@ def bootstrap_median(values: Sequence[float], resamples: int = _RESAMPLES) -> In
 
 
 def _percentiles(value: float, draws: np.ndarray) -> Interval:
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(draws) < _RESAMPLES / 2:
+    finite = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or len(finite) < len(draws) / 2:
         return Interval(value=value if np.isfinite(value) else 0.0)
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = np.percentile(finite, [2.5, 97.5])
     return Interval(value=value, low=float(low), high=float(high))

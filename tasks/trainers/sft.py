@@ -1,7 +1,8 @@
 """Supervised fine-tuning on answers, with TRL: sequence-level distillation (Kim and Rush 2016, arXiv 1606.07947).
 
 Rows are tokenised here, by the code that renders prompts for generation and evaluation too, and only the answer's tokens
-count in the loss.
+count in the loss. Only they are scored, too: the head over a vocabulary of tens of thousands costs more than a small student's
+layers, and prompts are most of a row.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
@@ -19,6 +21,37 @@ from tasks.core.tables import read_table
 from tasks.trainers.callbacks import MetricsFile, SealedCheckpoints, StopOnSignal
 from tasks.trainers.checkpoints import newest_checkpoint
 from tasks.trainers.settings import TrainingJob, TrainingSettings
+
+_IGNORED = -100
+
+
+class AnswerTrainer(SFTTrainer):
+    """TRL's trainer with the same loss, computed from the logits of answer positions alone."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the mean negative log-likelihood of the answers' tokens, in nats.
+
+        Args:
+            model: The model being trained, maybe wrapped.
+            inputs: ``input_ids``, ``attention_mask`` and ``labels``, each of shape ``[rows, tokens]``; ignored labels are -100.
+            return_outputs: Also return the model's output.
+            num_items_in_batch: Answer tokens in all micro-batches of the step; those of this batch when None.
+        """
+        targets = inputs.pop("labels")[:, 1:]
+        columns = (targets != _IGNORED).any(dim=0).nonzero().squeeze(1)
+        output = model(**inputs, use_cache=False, logits_to_keep=columns)
+        targets = targets[:, columns]
+        counted = targets != _IGNORED
+        logits, wanted = output.logits[counted].float(), targets[counted]
+        items = counted.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = nn.functional.cross_entropy(logits, wanted, reduction="sum") / items
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # the items were counted over all devices, and DDP averages
+        right = (logits.argmax(dim=-1) == wanted).float().mean().item()
+        self._metrics["train" if self.model.training else "eval"]["mean_token_accuracy"].append(right)
+        return (loss, output) if return_outputs else loss
 
 
 def train(job: TrainingJob) -> bool:
@@ -36,7 +69,7 @@ def train(job: TrainingJob) -> bool:
     stored_dtype = AutoConfig.from_pretrained(job.weights).dtype or torch.float32
     rows = list(read_table(job.examples, EXAMPLES))
     stop = StopOnSignal()
-    trainer = SFTTrainer(
+    trainer = AnswerTrainer(
         model=model,
         args=_arguments(job),
         train_dataset=_tokenise(tokenizer, [row for row in rows if row["split"] == "train"]),
@@ -100,9 +133,7 @@ def _arguments(job: TrainingJob) -> SFTConfig:
 def _adapters(settings: TrainingSettings) -> LoraConfig | None:
     if settings.lora_rank is None:
         return None
-    return LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    return LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def _uses_bfloat16(settings: TrainingSettings) -> bool:

@@ -1,0 +1,16 @@
+"""What a finished run leaves in the Prefect UI: the report as Markdown, its table, and a link to the page."""
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from tasks.core.artifact import Artifact
+from tasks.renderers.markdown import render_markdown, table_rows
+from tasks.report import read_report, report_file
+
+
+def publish_summary(artifact: Artifact) -> None:
+    """Create the Prefect artifacts of a report."""
+    report = read_report(artifact)
+    create_markdown_artifact(render_markdown(report), key=f"{report.name}-report", description="The report")
+    create_table_artifact(table_rows(report), key=f"{report.name}-models", description="Teacher, baseline and student")
+    page = report_file(artifact, "html")
+    create_link_artifact(page.as_uri(), link_text="report.html", key=f"{report.name}-page", description=artifact.uri)

@@ -1,0 +1,42 @@
+"""report.html: one self-contained page, plots inline, that opens without a network."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.renderers.formats import share, with_interval
+from tasks.renderers.markdown import VERDICTS, comparison_rows, table_rows
+from tasks.renderers.plots import plot_costs, plot_losses, plot_scores
+from tasks.renderers.schema import Report
+
+
+def render_html(report: Report, losses: Path) -> str:
+    """Return the report as a page.
+
+    Args:
+        report: The content.
+        losses: The student's training metrics, JSON Lines.
+    """
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    # The plots are the only markup that is not escaped; they are drawn from numbers and from names of ours.
+    plots = [
+        ("Scores on the test items", Markup(plot_scores(report))),
+        ("What each model costs to run", Markup(plot_costs(report))),
+        ("Training of the student", Markup(plot_losses(losses))),
+    ]
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        verdict=VERDICTS[report.verdict],
+        headline=with_interval(report.retained),
+        savings=[
+            ("accuracy retained", share(report.retained.value)),
+            ("less latency", share(report.savings.latency)),
+            ("less memory", share(report.savings.memory)),
+            ("less cost", share(report.savings.cost)),
+            ("users", f"{report.savings.users:.1f}x"),
+        ],
+        rows=table_rows(report),
+        comparisons=comparison_rows(report),
+        plots=plots,
+    )

@@ -1,0 +1,73 @@
+"""The schema of report.json: what a program, a dashboard or the next run may rely on."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.core.artifact import Artifact
+from tasks.metrics.intervals import Interval
+
+Verdict = Literal["ship", "do_not_ship", "inconclusive"]
+
+
+class ModelReport(BaseModel):
+    """One model's results on the test items."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metrics: dict[str, Interval]
+    """Scores by name, 1 is best; each with its 95 % interval."""
+    invalid_ratio: float | None
+    """Share of answers outside the closed set; None for an open task."""
+    latency_seconds: Interval
+    """Median time of one request alone in the engine."""
+    items_per_second: float
+    """Test items answered per second, many at once."""
+    tokens_per_second: float
+    """Output tokens per second, many at once."""
+    peak_memory_bytes: int
+    """Memory that loading and running the model added to the process."""
+    weight_bytes: int
+    """Size of the weights."""
+
+
+class Savings(BaseModel):
+    """What the student saves against the teacher on the same machine; shares are of the teacher's figure."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    latency: float
+    memory: float
+    size: float
+    cost: float
+    """Share of machine time per item that is saved when many are answered at once."""
+    users: float
+    """How many times the teacher's load the student carries."""
+
+
+class Report(BaseModel):
+    """The whole of report.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    verdict: Verdict
+    reason: str
+    min_retained: float
+    metric: str
+    """The metric that the verdict and the three comparisons are about."""
+    items: int
+    retained: Interval
+    """student / teacher"""
+    gap_closed: Interval
+    """(student - baseline) / (teacher - baseline)"""
+    improvement: Interval
+    """student - baseline"""
+    agreement: Interval
+    """Share of items to which student and teacher give the same answer."""
+    models: dict[Literal["teacher", "baseline", "student"], ModelReport]
+    savings: Savings
+    lineage: dict[str, Artifact]
+    """Every artefact that led to the report."""
+    stages: dict[str, dict[str, Any]]
+    """Counts, summary and seconds of every stage."""

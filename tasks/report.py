@@ -1,0 +1,170 @@
+"""The report stage: student against baseline against teacher, with intervals, and whether to ship."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tasks.core.artifact import Artifact, Record, open_file, read_record
+from tasks.core.caching import Stage
+from tasks.core.progress import stage_logger
+from tasks.core.records import PREDICTIONS, Prediction
+from tasks.core.section import Section
+from tasks.core.tables import read_table
+from tasks.metrics import METRICS
+from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
+from tasks.renderers.html import render_html
+from tasks.renderers.markdown import render_markdown
+from tasks.renderers.schema import ModelReport, Report, Savings, Verdict
+
+STAGE = Stage("report", version=1)
+REPORT_JSON = "report.json"
+REPORT_HTML = "report.html"
+REPORT_MARKDOWN = "report.md"
+
+
+class ReportSettings(Section):
+    """What the verdict asks for."""
+
+    name: str = Field(default="distillation", pattern=r"[a-z0-9][a-z0-9._-]{0,62}")
+    """Name shown in the report."""
+
+    min_retained: float = Field(default=0.92, gt=0, le=2)
+    """Share of the teacher's score that the student must keep, with 95 % confidence, to be shipped."""
+
+
+@STAGE.task
+def make_report(
+    settings: ReportSettings,
+    store: str,
+    prompts: Artifact,
+    generations: Artifact,
+    dataset: Artifact,
+    student: Artifact,
+    teacher_evaluation: Artifact,
+    baseline_evaluation: Artifact,
+    student_evaluation: Artifact,
+) -> Artifact:
+    """Compare the three models and write report.json, report.html and report.md.
+
+    Args:
+        settings: What the verdict asks for.
+        store: URL of the artefact store.
+        prompts: The prompts that all models answered.
+        generations: The teacher's answers.
+        dataset: The training examples.
+        student: The trained student.
+        teacher_evaluation: ``evaluation`` artefact of the teacher.
+        baseline_evaluation: ``evaluation`` artefact of the student before training.
+        student_evaluation: ``evaluation`` artefact of the student.
+
+    Returns:
+        Handle of a ``report`` artefact.
+    """
+    lineage = {
+        "prompts": prompts,
+        "generations": generations,
+        "dataset": dataset,
+        "student": student,
+        "teacher_evaluation": teacher_evaluation,
+        "baseline_evaluation": baseline_evaluation,
+        "student_evaluation": student_evaluation,
+    }
+    with STAGE.draft(store, settings, **lineage) as draft:
+        report = _compare(settings, lineage)
+        losses = open_file(student, "metrics.jsonl")
+        (draft.path / REPORT_JSON).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        (draft.path / REPORT_HTML).write_text(render_html(report, losses), encoding="utf-8")
+        (draft.path / REPORT_MARKDOWN).write_text(render_markdown(report), encoding="utf-8")
+        draft.counts = {"items": report.items}
+        draft.summary = {"verdict": report.verdict, "retained": report.retained.model_dump()}
+        stage_logger().info("report: %s, %s", report.verdict, report.reason)
+        return draft.publish()
+
+
+def read_report(report: Artifact) -> Report:
+    """Return the content of a report artefact's report.json."""
+    return Report.model_validate_json(open_file(report, REPORT_JSON).read_bytes())
+
+
+def report_file(report: Artifact, kind: Literal["html", "json", "md"]) -> Path:
+    """Return the local path of one of a report's files."""
+    return open_file(report, f"report.{kind}")
+
+
+def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
+    records = {name: read_record(artifact) for name, artifact in lineage.items()}
+    names: tuple[Literal["teacher", "baseline", "student"], ...] = ("teacher", "baseline", "student")
+    predictions: dict[str, list[Prediction]] = {
+        name: sorted(read_table(lineage[f"{name}_evaluation"], PREDICTIONS), key=lambda row: row["id"]) for name in names
+    }
+    models = {name: _model(records[f"{name}_evaluation"], predictions[name]) for name in names}
+    correct = [[float(row["correct"]) for row in predictions[name]] for name in names]
+    same = [
+        student["answer"] == teacher["answer"]
+        for student, teacher in zip(predictions["student"], predictions["teacher"], strict=True)
+    ]
+    retained = paired_bootstrap(correct, lambda mean: _ratio(mean[2], mean[0]))
+    verdict, reason = _verdict(retained, settings.min_retained)
+    return Report(
+        name=settings.name,
+        verdict=verdict,
+        reason=reason,
+        min_retained=settings.min_retained,
+        metric="accuracy",
+        items=len(same),
+        retained=retained,
+        gap_closed=paired_bootstrap(correct, lambda mean: _ratio(mean[2] - mean[1], mean[0] - mean[1])),
+        improvement=paired_bootstrap(correct, lambda mean: mean[2] - mean[1]),
+        agreement=wilson(sum(same), len(same)),
+        models=models,
+        savings=_savings(models["teacher"], models["student"]),
+        lineage=lineage,
+        stages={
+            name: {"counts": record.counts, "summary": record.summary, "seconds": record.seconds}
+            for name, record in records.items()
+        },
+    )
+
+
+def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
+    answers, references = [row["answer"] for row in predictions], [row["reference"] for row in predictions]
+    metrics: dict[str, Interval] = {}
+    for name in record.summary["metrics"]:
+        if name == "accuracy":
+            metrics[name] = wilson(sum(row["correct"] for row in predictions), len(predictions))
+        else:
+            metrics[name] = resampled(answers, references, METRICS[name])
+    fields: dict[str, Any] = {name: record.summary[name] for name in ModelReport.model_fields if name != "metrics"}
+    return ModelReport(metrics=metrics, **fields)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide where the denominator is not 0; elsewhere the ratio says nothing and is NaN."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator != 0)
+
+
+def _verdict(retained: Interval, wanted: float) -> tuple[Verdict, str]:
+    if retained.low is None or retained.high is None:
+        return "inconclusive", "the teacher answered no item correctly, so nothing can be retained of it; mend the teacher first"
+    shown = f"{retained.value:.1%} of the teacher's score is retained (95 % interval {retained.low:.1%} to {retained.high:.1%})"
+    if retained.low >= wanted:
+        return "ship", f"{shown}; the whole interval is above the {wanted:.0%} that were asked for"
+    if retained.high < wanted:
+        return "do_not_ship", f"{shown}; the whole interval is below the {wanted:.0%} that were asked for"
+    return "inconclusive", f"{shown}; it straddles the {wanted:.0%} that were asked for: test more items, or improve the student"
+
+
+def _savings(teacher: ModelReport, student: ModelReport) -> Savings:
+    return Savings(
+        latency=_saved(student.latency_seconds.value, teacher.latency_seconds.value),
+        memory=_saved(student.peak_memory_bytes, teacher.peak_memory_bytes),
+        size=_saved(student.weight_bytes, teacher.weight_bytes),
+        cost=_saved(teacher.items_per_second, student.items_per_second),
+        users=student.items_per_second / teacher.items_per_second,
+    )
+
+
+def _saved(ours: float, theirs: float) -> float:
+    return 1 - ours / theirs if theirs else 0.0
