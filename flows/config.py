@@ -8,7 +8,7 @@ from tasks.core.section import Section
 from tasks.dataset import DatasetSettings
 from tasks.evaluation import EvaluationSettings
 from tasks.generations import GenerationsSettings
-from tasks.model import ModelSettings
+from tasks.model import ModelSettings, PruningSettings
 from tasks.prompts import PromptsSettings
 from tasks.report import ReportSettings
 from tasks.trainers.settings import TrainingSettings
@@ -39,7 +39,10 @@ class StudentSettings(Section):
     """Which model learns, and how."""
 
     model: ModelSettings
-    """The student before training; it is also the baseline of the report."""
+    """The model that learns; untrained, it is also the baseline of the report."""
+
+    pruning: PruningSettings | None = None
+    """Cut the model down before training; empty: train it as it is."""
 
     training: TrainingSettings = TrainingSettings()
     """How it is trained on the teacher's answers."""

@@ -18,13 +18,13 @@ from flows.dispatch import run_stage
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers
 from flows.summary import publish_summary
-from flows.training import initialise_model, train_student
+from flows.training import cut_layers, initialise_model, train_student
 from tasks.core.artifact import Artifact, artifact_by_fingerprint
 from tasks.core.errors import SettingsError
 from tasks.dataset import curate
 from tasks.evaluation import evaluate
 from tasks.generations import generate
-from tasks.model import prepare_model
+from tasks.model import prepare_model, prune_model
 from tasks.prompts import prepare_prompts
 from tasks.report import make_report
 from tasks.student import train
@@ -38,14 +38,7 @@ def distill(config: DistillConfig) -> Artifact:
     """
     store = config.store
     prompts = run_stage(load_prompts, prepare_prompts, "prompts", settings=config.prompts, store=store)
-    baseline = run_stage(
-        initialise_model,
-        prepare_model,
-        "student model",
-        settings=config.student.model,
-        store=store,
-        calibration=prompts if config.student.model.keep_layers else None,
-    )
+    baseline = _prepare_baseline(config, prompts)
     teacher = _prepare_teacher(config, prompts)
     generations = run_stage(
         generate_answers, generate, "generations", settings=config.generations, store=store, prompts=prompts, teacher=teacher
@@ -91,6 +84,17 @@ def distill(config: DistillConfig) -> Artifact:
     return report
 
 
+def _prepare_baseline(config: DistillConfig, prompts: Artifact) -> Artifact:
+    """Return the student before training."""
+    settings, store = config.student, config.store
+    model = run_stage(initialise_model, prepare_model, "student's model", settings=settings.model, store=store)
+    if settings.pruning is None:
+        return model
+    return run_stage(
+        cut_layers, prune_model, "student's pruning", settings=settings.pruning, store=store, model=model, prompts=prompts
+    )
+
+
 def _prepare_teacher(config: DistillConfig, prompts: Artifact) -> Artifact:
     """Return the teacher: a model as it is, a model trained on the prompts' references, or the student of an earlier run."""
     settings, store = config.teacher, config.store
@@ -98,19 +102,12 @@ def _prepare_teacher(config: DistillConfig, prompts: Artifact) -> Artifact:
         return artifact_by_fingerprint(store, "student", settings.student)
     if settings.model is None:
         raise SettingsError("the recipe names no teacher; give teacher.model or teacher.student")
-    model = run_stage(
-        initialise_model,
-        prepare_model,
-        "teacher model",
-        settings=settings.model,
-        store=store,
-        calibration=prompts if settings.model.keep_layers else None,
-    )
+    model = run_stage(initialise_model, prepare_model, "teacher's model", settings=settings.model, store=store)
     if settings.adaptation is None:
         return model
     references = run_stage(
         curate_dataset, curate, "references", settings=config.dataset, store=store, prompts=prompts, student=model
     )
     return run_stage(
-        train_student, train, "teacher adaptation", settings=settings.adaptation, store=store, dataset=references, start=model
+        train_student, train, "teacher's adaptation", settings=settings.adaptation, store=store, dataset=references, start=model
     )

@@ -4,15 +4,21 @@ from prefect import flow
 
 from tasks.core.artifact import Artifact
 from tasks.core.caching import run_cached
-from tasks.model import ModelSettings, prepare_model
+from tasks.model import ModelSettings, PruningSettings, prepare_model, prune_model
 from tasks.student import train
 from tasks.trainers.settings import TrainingSettings
 
 
 @flow(name="model", persist_result=True, result_serializer="json")
-def initialise_model(settings: ModelSettings, store: str, calibration: Artifact | None = None) -> Artifact:
-    """Make a teacher or an untrained student ready."""
-    return run_cached(prepare_model, settings=settings, store=store, calibration=calibration)
+def initialise_model(settings: ModelSettings, store: str) -> Artifact:
+    """Make a model ready to be run and trained."""
+    return run_cached(prepare_model, settings=settings, store=store)
+
+
+@flow(name="pruning", persist_result=True, result_serializer="json")
+def cut_layers(settings: PruningSettings, store: str, model: Artifact, prompts: Artifact) -> Artifact:
+    """Cut a model down to its most influential layers."""
+    return run_cached(prune_model, settings=settings, store=store, model=model, prompts=prompts)
 
 
 @flow(name="training", persist_result=True, result_serializer="json")

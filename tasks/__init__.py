@@ -1,0 +1,1 @@
+"""The work itself: one stage a file, plug-ins in folders, and what all of them stand on in ``core``."""

@@ -1,4 +1,4 @@
-"""The model stage: a teacher or an untrained student made ready: found, converted to safetensors, or cut down to fewer layers."""
+"""The model stage: a teacher or an untrained student made ready: found, converted to safetensors, cut down to fewer layers."""
 
 import importlib.util
 import re
@@ -16,13 +16,13 @@ from tasks.core.progress import stage_logger
 from tasks.core.records import PROMPTS
 from tasks.core.section import Section
 from tasks.core.tables import read_table
-from tasks.core.weights import REFERENCE, REVISION, WEIGHTS, refuse_code, weight_bytes
+from tasks.core.weights import REFERENCE, REVISION, WEIGHTS, locate_weights, refuse_code, weight_bytes
 
 STAGE = Stage("model", version=1)
 PACKAGE_PREFIX = "package:"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_CALIBRATION_ROWS = 128
+_CALIBRATION_PROMPTS = 128
 
 
 class ModelSettings(Section):
@@ -34,12 +34,9 @@ class ModelSettings(Section):
     revision: str | None = None
     """Commit hash of a hub model, 40 digits; needed for hub models, so that the weights cannot change."""
 
-    keep_layers: int | None = Field(default=None, ge=1)
-    """Keep only this many layers, those that change the hidden state most on the training prompts; empty: keep all."""
-
     def identity(self) -> dict[str, Any]:
         """Return the settings with the source replaced by the identity of its content."""
-        return {"content": self._content(), "keep_layers": self.keep_layers}
+        return {"content": self._content()}
 
     def path(self) -> Path | None:
         """Return the local file or folder of the source, or None for a hub model.
@@ -70,61 +67,71 @@ class ModelSettings(Section):
         return f"hub:{self.source}@{self.revision}"
 
 
+class PruningSettings(Section):
+    """How a model is cut down to a smaller one."""
+
+    keep_layers: int = Field(ge=1)
+    """Keep this many layers, those that change the hidden state most on the training prompts."""
+
+
 @STAGE.task
-def prepare_model(settings: ModelSettings, store: str, calibration: Artifact | None = None) -> Artifact:
+def prepare_model(settings: ModelSettings, store: str) -> Artifact:
     """Make a model ready to be run and trained.
 
     Args:
-        settings: Which model, and how much of it.
+        settings: Which model.
         store: URL of the artefact store.
-        calibration: Prompts on which the layers are compared; needed when ``keep_layers`` is set.
 
     Returns:
-        Handle of a ``model`` artefact: safetensors weights and tokenizer, or a reference to where they lie unchanged.
+        Handle of a ``model`` artefact: safetensors weights and tokenizer if they had to be converted, else a reference to
+        where they lie.
 
     Raises:
         ModelError: If the weights cannot be loaded or would run code.
     """
-    inputs = {} if calibration is None else {"calibration": calibration}
-    with STAGE.draft(store, settings, **inputs) as draft:
+    with STAGE.draft(store, settings) as draft:
         path = settings.path()
-        weights = draft.path / WEIGHTS
         draft.summary = {"source": settings.source}
         if path is not None and path.suffix == ".gguf":
             prepare_libraries()
             from tasks.initialisers.gguf import convert_gguf
 
-            convert_gguf(path, weights)
-            path = weights
-        if settings.keep_layers is not None:
-            prepare_libraries()
-            from tasks.initialisers.pruned import prune_layers
-
-            prompts = _calibration_prompts(settings, calibration)
-            draft.summary |= prune_layers(path or _hub_folder(settings), weights, settings.keep_layers, prompts)
-        elif path != weights:
+            convert_gguf(path, draft.path / WEIGHTS)
+            draft.counts = {"weight_bytes": weight_bytes(draft.path / WEIGHTS)}
+        else:
             if path is not None:
                 refuse_code(path)
             draft.summary |= {REFERENCE: str(path or settings.source), REVISION: settings.revision}
-        if weights.is_dir():
-            draft.counts = {"weight_bytes": weight_bytes(weights)}
-        stage_logger().info("model: %s is ready (%s)", settings.source, draft.summary)
+        stage_logger().info("model: %s is ready", settings.source)
         return draft.publish()
 
 
-def _calibration_prompts(settings: ModelSettings, calibration: Artifact | None) -> list[Any]:
-    if calibration is None:
-        raise SettingsError(f"keep_layers = {settings.keep_layers} compares layers on prompts, and none were given")
-    prompts = [prompt for prompt in read_table(calibration, PROMPTS) if prompt["split"] == "train"]
-    return prompts[:_CALIBRATION_ROWS]
+@STAGE.task
+def prune_model(settings: PruningSettings, store: str, model: Artifact, prompts: Artifact) -> Artifact:
+    """Cut a model down to its most influential layers.
 
+    Args:
+        settings: How many layers are kept.
+        store: URL of the artefact store.
+        model: A ``model`` artefact.
+        prompts: A ``prompts`` artefact; the layers' influence is measured on some of its training prompts.
 
-def _hub_folder(settings: ModelSettings) -> Path:
-    from huggingface_hub import snapshot_download
+    Returns:
+        Handle of a ``model`` artefact; its record names the kept layers and every layer's influence.
 
-    folder = Path(snapshot_download(settings.source, revision=settings.revision))
-    refuse_code(folder)
-    return folder
+    Raises:
+        SettingsError: If the model has no more layers than are to be kept.
+    """
+    prepare_libraries()
+    from tasks.initialisers.pruned import prune_layers
+
+    with STAGE.draft(store, settings, model=model, prompts=prompts) as draft:
+        calibration = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "train"][:_CALIBRATION_PROMPTS]
+        weights = draft.path / WEIGHTS
+        draft.summary = prune_layers(locate_weights(model), weights, settings.keep_layers, calibration)
+        draft.counts = {"layers": settings.keep_layers, "weight_bytes": weight_bytes(weights)}
+        stage_logger().info("model: kept the layers %s", draft.summary["kept_layers"])
+        return draft.publish()
 
 
 def _package_file(name: str) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,7 @@ class PromptsSettings(Section):
     labels: tuple[str, ...] = ()
     """All valid answers of a closed-set task; empty: the references seen in the training and validation rows."""
 
-    keep_where: dict[str, tuple[str, ...]] = {}
+    keep_where: dict[str, tuple[str, ...]] = Field(default={})
     """Only rows whose field has one of the listed values are taken."""
 
     max_references: int | None = Field(default=None, ge=0)
@@ -157,7 +158,7 @@ def _prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Prompt |
     if len(content) > settings.max_prompt_characters:
         return "over_long_prompt"
     reference = values.get(settings.reference_field) if settings.reference_field else None
-    if isinstance(reference, float) and reference != reference:
+    if _is_nan(reference):
         return "not_a_number"
     if reference is None and split == "test":
         return "missing_reference"
@@ -182,7 +183,7 @@ def _messages(values: dict[str, Any], settings: PromptsSettings) -> tuple[list[M
             return None, None
         return [Message(role=str(turn["role"]), content=str(turn["content"])) for turn in complete], None
     try:
-        fields = {name: value for name, value in values.items() if value is not None and value == value}
+        fields = {name: value for name, value in values.items() if value is not None and not _is_nan(value)}
         return None, settings.template.format_map(fields)
     except (KeyError, IndexError, AttributeError):
         return None, None
@@ -228,10 +229,14 @@ def _check_ratio(reasons: Counter[str], total: int, limit: float, bad: list[dict
         return
     first = next(row for row in bad if row["reason"] in reasons)
     raise DataError(
-        f"{sum(reasons.values())} of {total} rows are bad ({dict(reasons)}), more than prompts.max_bad_rows_ratio = {limit} allows; "
-        f"the first is {first['source']}, line {first['line']}: {first['reason']}. Mend the rows or raise the limit"
+        f"{sum(reasons.values())} of {total} rows are bad ({dict(reasons)}), "
+        f"more than prompts.max_bad_rows_ratio = {limit} allows; the first is {first['source']}, line {first['line']}: {first['reason']}. Mend the rows or raise the limit"
     )
 
 
 def _write_bad_rows(path: Path, bad: list[dict[str, Any]]) -> None:
     path.write_text("".join(f"{json.dumps(row)}\n" for row in bad), encoding="utf-8")
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)

@@ -16,7 +16,7 @@ from tasks.metrics import METRICS
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
 from tasks.renderers.html import render_html
 from tasks.renderers.markdown import render_markdown
-from tasks.renderers.schema import ModelReport, Report, Savings, Verdict
+from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
 
 STAGE = Stage("report", version=1)
 REPORT_JSON = "report.json"
@@ -95,11 +95,11 @@ def report_file(report: Artifact, kind: Literal["html", "json", "md"]) -> Path:
 
 def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
     records = {name: read_record(artifact) for name, artifact in lineage.items()}
-    names: tuple[Literal["teacher", "baseline", "student"], ...] = ("teacher", "baseline", "student")
+    names: tuple[ModelName, ...] = ("teacher", "baseline", "student")
     predictions: dict[str, list[Prediction]] = {
         name: sorted(read_table(lineage[f"{name}_evaluation"], PREDICTIONS), key=lambda row: row["id"]) for name in names
     }
-    models = {name: _model(records[f"{name}_evaluation"], predictions[name]) for name in names}
+    models: dict[ModelName, ModelReport] = {name: _model(records[f"{name}_evaluation"], predictions[name]) for name in names}
     correct = [[float(row["correct"]) for row in predictions[name]] for name in names]
     same = [
         student["answer"] == teacher["answer"]

@@ -13,7 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 
@@ -58,7 +58,7 @@ class Stage:
         def find_or_make(*args: P.args, **kwargs: P.kwargs) -> Artifact:
             return self.find(self.bind(function, *args, **kwargs)) or function(*args, **kwargs)
 
-        return task(
+        return Task(
             find_or_make,
             name=self.kind,
             cache_policy=FingerprintPolicy(stage=self),

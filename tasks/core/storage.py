@@ -241,7 +241,8 @@ def s3_filesystem() -> Any:
     filesystem.connect()
     # With "Expect: 100-continue" a server that accepts a connection and then falls silent holds a PUT for ever:
     # the read time-out does not start before the body is sent.
-    filesystem.s3.meta.events.unregister("before-call.s3", add_expect_header)
+    client: Any = filesystem.s3
+    client.meta.events.unregister("before-call.s3", add_expect_header)
     return filesystem
 
 

@@ -1,6 +1,7 @@
 """Quantised GGUF weights, converted once to safetensors so that they can be trained and served."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -20,11 +21,11 @@ def convert_gguf(source: Path, target: Path) -> None:
     """
     try:
         # float32: half the time of bfloat16 here, whose matrices would be cast at every step of the conversion.
-        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     except (ValueError, OSError, KeyError) as error:
         raise ModelError(f"{source} cannot be read as GGUF weights: {error}") from error
-    model = model.to(torch.bfloat16)
+    model.to(dtype=torch.bfloat16)
     model.hf_quantizer = None  # the weights are no longer quantised, and saving is refused while these say so
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

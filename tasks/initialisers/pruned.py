@@ -33,7 +33,7 @@ def prune_layers(source: Path, target: Path, keep: int, prompts: list[Prompt]) -
     Raises:
         SettingsError: If the model has no more than ``keep`` layers.
     """
-    model = AutoModelForCausalLM.from_pretrained(source, dtype="auto").eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto").eval()
     tokenizer = AutoTokenizer.from_pretrained(source)
     layers = model.model.layers
     if keep >= len(layers):
@@ -41,8 +41,8 @@ def prune_layers(source: Path, target: Path, keep: int, prompts: list[Prompt]) -
     influence = block_influence(model, [render_prompt(tokenizer, row["messages"], row["text"]) for row in prompts])
     kept = sorted(sorted(range(len(layers)), key=lambda layer: influence[layer], reverse=True)[:keep])
     model.model.layers = nn.ModuleList([layers[index] for index in kept])
-    for position, layer in enumerate(model.model.layers):
-        layer.self_attn.layer_idx = position
+    for position, index in enumerate(kept):
+        layers[index].self_attn.layer_idx = position
     model.config.num_hidden_layers = keep
     for name in _PER_LAYER_LISTS:
         values = getattr(model.config, name, None)

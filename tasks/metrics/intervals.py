@@ -62,10 +62,10 @@ def resampled(
     Items are drawn with replacement and the metric is computed anew on each of 1,000 draws.
     """
     generator = np.random.default_rng(_SEED)
-    draws = [
-        metric([answers[item] for item in picks], [references[item] for item in picks])
-        for picks in generator.integers(0, len(answers), size=(1_000, len(answers))).tolist()
-    ]
+    draws: list[float] = []
+    for _ in range(1_000):
+        picks: list[int] = generator.integers(0, len(answers), size=len(answers)).tolist()
+        draws.append(metric([answers[item] for item in picks], [references[item] for item in picks]))
     return _percentiles(metric(answers, references), np.asarray(draws))
 
 

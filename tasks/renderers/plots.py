@@ -4,6 +4,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from tasks.renderers.schema import Report
 
 COLOURS = {"teacher": "#64748b", "baseline": "#cbd5e1", "student": "#0f766e"}
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -37,8 +38,12 @@ def plot_scores(report: Report) -> str:
         figure, axes = plt.subplots(figsize=(4.6, 2.9))
         for position, (model, result) in enumerate(report.models.items()):
             values = [result.metrics[name] for name in names]
-            below = [interval.value - (interval.low if interval.low is not None else interval.value) for interval in values]
-            above = [(interval.high if interval.high is not None else interval.value) - interval.value for interval in values]
+            below = [
+                max(0.0, interval.value - (interval.low if interval.low is not None else interval.value)) for interval in values
+            ]
+            above = [
+                max(0.0, (interval.high if interval.high is not None else interval.value) - interval.value) for interval in values
+            ]
             places = [index + 0.27 * (position - 1) for index in range(len(names))]
             heights = [interval.value for interval in values]
             axes.bar(places, heights, 0.25, yerr=[below, above], capsize=3, color=COLOURS[model], label=model, ecolor="#334155")
@@ -72,8 +77,8 @@ def plot_losses(metrics: Path) -> str:
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(4.6, 2.6))
-        _line(axes, rows, "loss", "training", COLOURS["student"], "-")
-        _line(axes, rows, "eval_loss", "validation", "#b45309", "o--")
+        _line(axes, rows, "loss", label="training", colour=COLOURS["student"], style="-")
+        _line(axes, rows, "eval_loss", label="validation", colour="#b45309", style="o--")
         axes.set_xlabel("step")
         axes.set_ylabel("loss, nats per token")
         axes.set_ylim(bottom=0)
@@ -81,7 +86,7 @@ def plot_losses(metrics: Path) -> str:
         return _svg(figure)
 
 
-def _line(axes: Axes, rows: list[dict[str, float]], name: str, label: str, colour: str, style: str) -> None:
+def _line(axes: Axes, rows: list[dict[str, float]], name: str, *, label: str, colour: str, style: str) -> None:
     points = [(row["step"], row[name]) for row in rows if name in row]
     if points:
         axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=1.5, markersize=4)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.core.artifact import Artifact
 from tasks.metrics.intervals import Interval
 
+ModelName = Literal["teacher", "baseline", "student"]
 Verdict = Literal["ship", "do_not_ship", "inconclusive"]
 
 
@@ -65,7 +66,7 @@ class Report(BaseModel):
     """student - baseline"""
     agreement: Interval
     """Share of items to which student and teacher give the same answer."""
-    models: dict[Literal["teacher", "baseline", "student"], ModelReport]
+    models: dict[ModelName, ModelReport]
     savings: Savings
     lineage: dict[str, Artifact]
     """Every artefact that led to the report."""

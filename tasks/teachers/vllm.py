@@ -21,6 +21,7 @@ if not has_cuda():
 from vllm import EngineArgs, LLMEngine, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import tokens_input
+from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 
 _CPU_NUM_SEQS = 32
@@ -101,7 +102,7 @@ class Engine:
                 return
             self.steps += 1
             for output in self._engine.step():
-                if output.finished:
+                if isinstance(output, RequestOutput) and output.finished:
                     running -= 1
                     answer = output.outputs[0]
                     yield Completion(output.request_id, list(answer.token_ids), answer.finish_reason or "error")

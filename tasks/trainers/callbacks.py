@@ -20,12 +20,12 @@ class MetricsFile(TrainerCallback):
         self._started = time.monotonic()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Say where the training starts: at 0, or at a checkpoint."""
         self._append({"step": state.global_step, "max_steps": state.max_steps})
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
-    ) -> None:
-        self._append({"step": state.global_step, "max_steps": state.max_steps, **{k: float(v) for k, v in logs.items()}})
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
+        """Append what the Trainer logs."""
+        self._append({"step": state.global_step, "max_steps": state.max_steps, **{k: float(v) for k, v in (logs or {}).items()}})
 
     def _append(self, row: dict[str, float]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -36,6 +36,7 @@ class SealedCheckpoints(TrainerCallback):
     """Seals every checkpoint once the Trainer has finished writing it."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Seal the checkpoint that was just written."""
         if state.is_world_process_zero:
             seal_checkpoint(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
 
@@ -52,9 +53,11 @@ class StopOnSignal(TrainerCallback):
         self.stopped = False
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Listen for the signal from here on: before the first step there is nothing to save."""
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Save and stop if the signal came during the step, unless it was the last one."""
         if self._told and state.global_step < state.max_steps:
             control.should_save = True
             control.should_evaluate = False

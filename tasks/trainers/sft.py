@@ -12,7 +12,8 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from tasks.core.environment import has_cuda
 from tasks.core.records import EXAMPLES, Example
@@ -50,7 +51,7 @@ class AnswerTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # the items were counted over all devices, and DDP averages
         right = (logits.argmax(dim=-1) == wanted).float().mean().item()
-        self._metrics["train" if self.model.training else "eval"]["mean_token_accuracy"].append(right)
+        self._metrics["train" if model.training else "eval"]["mean_token_accuracy"].append(right)
         return (loss, output) if return_outputs else loss
 
 
@@ -82,8 +83,10 @@ def train(job: TrainingJob) -> bool:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if stop.stopped:
         return False
-    trained = trainer.model.merge_and_unload(safe_merge=True) if isinstance(trainer.model, PeftModel) else trainer.model
-    trained.to(stored_dtype).save_pretrained(job.output)
+    trained: Any = trainer.model
+    if isinstance(trained, PeftModel):
+        trained = trained.merge_and_unload(safe_merge=True)
+    trained.to(dtype=stored_dtype).save_pretrained(job.output)
     tokenizer.save_pretrained(job.output)
     return True
 
