@@ -16,6 +16,7 @@ _TEXT = [
     "premise: a still is hot. hypothesis: the still is cold. label: contradiction",
     "premise: the spirit runs clear. hypothesis: the spirit runs. label: entailment",
     "premise: someone opens the tap. hypothesis: it rains. label: neutral",
+    "\n" * 8,  # so that blank lines merge into one token, as they do in the tokenizers of real models
 ]
 
 

@@ -1,0 +1,57 @@
+# Potstill. `make demo` and `make test` are all that a fresh machine needs; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRA ?= cpu
+
+# What pip knows of local wheels, uv is told; only where pip knows none does PyTorch's own index supply the CPU build of torch.
+FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+UV_INSTALL = $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu UV_INDEX_STRATEGY=unsafe-best-match) $(BIN)/uv pip
+
+.PHONY: help demo test test-fast lint format bench lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "The venv module is missing; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet "uv>=0.9"
+
+.venv/installed: .venv/bin/uv pyproject.toml requirements-$(EXTRA).lock
+	$(UV_INSTALL) install --quiet --compile-bytecode -r requirements-$(EXTRA).lock
+	$(BIN)/uv pip install --quiet --no-deps -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	$(UV_INSTALL) install --quiet --compile-bytecode -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/installed ## Install, then distill the quickstart: prompts to report
+	$(BIN)/python -m flows.distill deployments/recipes/quickstart.yaml
+
+test: .venv/installed-dev ## Install, then run all tests
+	$(BIN)/python -m pytest
+
+test-fast: .venv/installed-dev ## Only the tests that need no engine, server or browser
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/installed-dev ## Style, import borders and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: .venv/installed-dev ## Format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/installed-dev ## Benchmarks, one JSON object a line
+	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+lock: .venv/bin/uv ## Resolve the lock files anew
+	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo pyproject.toml -o requirements-cpu.lock
+	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cuda pyproject.toml -o requirements-cuda.lock
+
+clean: ## Remove the environment; artefacts are kept
+	rm -rf .venv

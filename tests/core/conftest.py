@@ -1,0 +1,59 @@
+"""Real parts that the core tests share: a store of each kind, a store that does not answer, a Prefect server."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.core.storage import s3_filesystem
+from tests.servers import S3Server, closed_port, run_s3_server
+
+
+@pytest.fixture(scope="session")
+def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server on loopback that the AWS environment variables point to."""
+    with pytest.MonkeyPatch.context() as patch, run_s3_server(tmp_path_factory.mktemp("s3")) as server:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        s3_filesystem.cache_clear()
+        yield server
+    s3_filesystem.cache_clear()
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    server: S3Server = request.getfixturevalue("s3_environment")
+    return f"s3://{server.bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+def unreachable_store_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a store that does not answer: a folder whose parent turned out to be a file, an S3 port nobody listens on."""
+    if request.param == "local":
+        (tmp_path / "file").write_text("not a folder")
+        yield str(tmp_path / "file" / "store")
+        return
+    server: S3Server = request.getfixturevalue("s3_environment")
+    monkeypatch.setitem(os.environ, "AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed_port()}")
+    s3_filesystem.cache_clear()
+    yield f"s3://{server.bucket}/unreachable"
+    monkeypatch.undo()
+    s3_filesystem.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with a database of its own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=180):
+            yield

@@ -1,0 +1,192 @@
+"""The store's promises, on a folder and on S3: whole or not at all, never overwritten by ``create``, never silently empty."""
+
+import resource
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from tasks.core.errors import SettingsError, StoreUnreachableError, UnsafePathError
+from tasks.core.storage import Store, open_store, safe_key
+
+
+def test_what_is_written_is_read(store_url: str) -> None:
+    store = open_store(store_url)
+    store.write("kind/one/file.bin", b"\x00\xff")
+    assert open_store(store_url).read("kind/one/file.bin") == b"\x00\xff"
+    store.write("kind/one/file.bin", b"replaced")
+    assert store.read("kind/one/file.bin") == b"replaced"
+
+
+def test_an_object_that_is_not_there_is_told_apart(store_url: str) -> None:
+    store = open_store(store_url)
+    with pytest.raises(FileNotFoundError):
+        store.read("kind/none")
+    assert store.size("kind/none") is None
+    assert store.keys("kind") == []
+    store.delete("kind/none")
+
+
+def test_create_never_overwrites(store_url: str) -> None:
+    store = open_store(store_url)
+    assert store.create("kind/record.json", b"first")
+    assert not store.create("kind/record.json", b"second")
+    assert store.read("kind/record.json") == b"first"
+
+
+def test_create_has_one_winner_of_eight(store_url: str) -> None:
+    store, start = open_store(store_url), Barrier(8)
+
+    def race(runner: int) -> bool:
+        start.wait()
+        return store.create("kind/record.json", f"runner {runner}".encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(race, range(8)))
+    assert won.count(True) == 1
+    assert store.read("kind/record.json") == f"runner {won.index(True)}".encode()
+    assert store.keys("kind") == ["kind/record.json"]
+
+
+def test_a_local_file_is_uploaded(store_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"w" * 100_000)
+    store = open_store(store_url)
+    store.upload(file, "student/1/weights")
+    assert store.size("student/1/weights") == 100_000
+    assert store.read("student/1/weights") == b"w" * 100_000
+
+
+def test_an_object_and_a_folder_are_read_as_local_files(store_url: str) -> None:
+    store = open_store(store_url)
+    store.write("student/1/model/config.json", b"{}")
+    store.write("student/1/model/deep/weights", b"w")
+    assert store.local_path("student/1/model/config.json").read_bytes() == b"{}"
+    folder = store.local_path("student/1/model")
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert found == ["config.json", "deep/weights"]
+
+
+def test_keys_are_listed_below_one_folder_only(store_url: str) -> None:
+    store = open_store(store_url)
+    for key in ("ledger/b", "ledger/a", "ledger/deep/c", "ledger2/d"):
+        store.write(key, b"row")
+    assert store.keys("ledger") == ["ledger/a", "ledger/b", "ledger/deep/c"]
+
+
+def test_a_deleted_object_is_gone(store_url: str) -> None:
+    store = open_store(store_url)
+    store.write("kind/a", b"a")
+    store.delete("kind/a")
+    assert store.size("kind/a") is None
+    assert store.keys("kind") == []
+
+
+def test_scratch_is_the_same_folder_every_time_and_no_part_of_the_store(store_url: str) -> None:
+    store = open_store(store_url)
+    (store.scratch("student/1") / "checkpoint").write_text("half")
+    store.write("student/1/a", b"a")
+    assert (open_store(store_url).scratch("student/1") / "checkpoint").read_text() == "half"
+    assert store.keys("student") == ["student/1/a"]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "..", "../a", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.work/b", "a\\b", "a b", "a\n", "ü", "a:b", "~/a"]
+)
+def test_a_key_that_could_leave_the_store_is_refused(key: str) -> None:
+    with pytest.raises(UnsafePathError, match="not a plain relative path"):
+        safe_key(key)
+
+
+@pytest.mark.parametrize("key", ["../a", "/a", ".hidden"])
+def test_no_operation_takes_a_key_that_could_leave_the_store(store_url: str, tmp_path: Path, key: str) -> None:
+    store = open_store(store_url)
+    source = tmp_path / "source"
+    source.touch()
+    calls: list[Callable[[], object]] = [
+        lambda: store.read(key),
+        lambda: store.write(key, b""),
+        lambda: store.create(key, b""),
+        lambda: store.upload(source, key),
+        lambda: store.local_path(key),
+        lambda: store.size(key),
+        lambda: store.delete(key),
+        lambda: store.keys(key),
+    ]
+    for call in calls:
+        with pytest.raises(UnsafePathError):
+            call()
+    assert source.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "file:///tmp/store",
+        "gs://bucket/prefix",
+        "github://organisation:name@/",
+        "memory://store",
+        "simplecache::s3://bucket/prefix",
+        "zip://a::/tmp/store.zip",
+        "s3://bucket/a::s3://bucket/b",
+        "s3://bucket/../other",
+        "s3://",
+        "s3://UPPER/prefix",
+        "s3://bucket/a?versionId=1",
+    ],
+)
+def test_other_kinds_of_store_and_chains_of_them_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="s3://bucket/prefix"):
+        open_store(url)
+
+
+def test_a_local_store_is_named_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert open_store("runs/../store").url == str(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, source: store.read("kind/a"),
+        lambda store, source: store.write("kind/a", b"a"),
+        lambda store, source: store.create("kind/a", b"a"),
+        lambda store, source: store.upload(source, "kind/a"),
+        lambda store, source: store.delete("kind/a"),
+    ],
+    ids=["read", "write", "create", "upload", "delete"],
+)
+def test_a_store_that_does_not_answer_is_an_error(
+    unreachable_store_url: str, tmp_path: Path, call: Callable[[Store, Path], object]
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"a")
+    with pytest.raises(StoreUnreachableError, match="does not answer"):
+        call(open_store(unreachable_store_url), source)
+    assert source.read_bytes() == b"a"
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.write("kind/small", b"kept")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # as a full disk would: the write ends half-way
+    try:
+        for write in (store.write, store.create):
+            for key in ("kind/large", "kind/small"):
+                with pytest.raises(StoreUnreachableError, match="disk space"):
+                    write(key, b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()] == ["small"]
+    assert store.read("kind/small") == b"kept"
+
+
+def test_an_upload_that_fails_leaves_nothing(store_url: str, tmp_path: Path) -> None:
+    store = open_store(store_url)
+    with pytest.raises(FileNotFoundError):
+        store.upload(tmp_path / "gone", "kind/a")
+    assert store.keys("kind") == []

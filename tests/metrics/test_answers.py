@@ -1,0 +1,37 @@
+"""Reading an answer: what counts as the same label, and as the same text."""
+
+import pytest
+
+from tasks.metrics.answers import normalise_answer, normalise_label
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("Neutral", "neutral"),
+        (" neutral.\n", "neutral"),
+        ('"Neutral!"', "neutral"),
+        ("** not  sure **", "not sure"),
+        ("co-operate", "co-operate"),
+        ("the label", "the label"),
+        ("", ""),
+        ("...", ""),
+    ],
+)
+def test_a_label_loses_case_surrounding_punctuation_and_repeated_white_space(said: str, read: str) -> None:
+    assert normalise_label(said) == read
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("The Eiffel Tower.", "eiffel tower"),
+        ("an answer  and a\nquestion", "answer and question"),
+        ("Theatre, anathema", "theatre anathema"),
+        ("co-operate", "cooperate"),
+        ("It's 3.5 kg", "its 35 kg"),
+        ("the", ""),
+    ],
+)
+def test_a_free_answer_loses_case_punctuation_and_articles_as_in_squad(said: str, read: str) -> None:
+    assert normalise_answer(said) == read
