@@ -20,7 +20,7 @@ class TeacherSettings(Section):
     model: ModelSettings | None = None
     """The teacher's model; empty when an earlier student teaches."""
 
-    student: str | None = Field(default=None, pattern=r"[0-9a-f]{16,64}")
+    student: str | None = Field(default=None, pattern=r"^[0-9a-f]{16,64}$")
     """Fingerprint, or its first 16 digits, of a student artefact in the same store that teaches this time."""
 
     adaptation: TrainingSettings | None = None

@@ -55,12 +55,12 @@ def read_values(path: Path) -> dict[str, Any]:
 
 
 def deployment_parameters(recipe: str) -> dict[str, Any]:
-    """Return a recipe as the parameters of a deployment: a build step of deployments/prefect.yaml.
+    """Return a recipe as a deployment's parameters, and the project's folder: a build step of deployments/prefect.yaml.
 
     Raises:
         SettingsError: If the recipe is not valid, before anything is deployed.
     """
-    return {"config": load_recipe(Path(recipe)).model_dump(mode="json")}
+    return {"config": load_recipe(Path(recipe)).model_dump(mode="json"), "directory": str(Path.cwd())}
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -14,7 +14,6 @@ from tasks.core.section import Section
 from tasks.core.tables import read_table
 from tasks.metrics import METRICS
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
-from tasks.renderers.html import render_html
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
 
@@ -27,7 +26,7 @@ REPORT_MARKDOWN = "report.md"
 class ReportSettings(Section):
     """What the verdict asks for."""
 
-    name: str = Field(default="distillation", pattern=r"[a-z0-9][a-z0-9._-]{0,62}")
+    name: str = Field(default="distillation", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     """Name shown in the report."""
 
     min_retained: float = Field(default=0.92, gt=0, le=2)
@@ -71,6 +70,8 @@ def make_report(
         "baseline_evaluation": baseline_evaluation,
         "student_evaluation": student_evaluation,
     }
+    from tasks.renderers.html import render_html
+
     with STAGE.draft(store, settings, **lineage) as draft:
         report = _compare(settings, lineage)
         losses = open_file(student, "metrics.jsonl")

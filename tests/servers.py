@@ -63,8 +63,8 @@ def run_s3_server(folder: Path, bucket: str = "potstill") -> Iterator[S3Server]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:  # it drains connections at leisure, and its data is thrown away
                 process.kill()
                 process.wait()
 

@@ -51,7 +51,7 @@ def test_whatever_the_answer_begins_with_the_prompt_stays_the_same(tokenizer: An
 
 
 def test_a_template_that_renders_a_prompt_differently_once_it_is_answered_is_refused(tokenizer: Any) -> None:
-    tokenizer.chat_template = CHAT_TEMPLATE.replace("assistant\\n", "assistant\\n<think>\\n</think>\\n")
+    tokenizer.chat_template = CHAT_TEMPLATE.replace("assistant\n", "assistant\n<think>\n</think>\n")
     with pytest.raises(ModelError, match="renders a prompt differently once it is answered"):
         render_example(tokenizer, QUESTION, None, "yes")
 

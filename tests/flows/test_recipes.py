@@ -1,0 +1,72 @@
+"""Every shipped recipe is valid, and a wrong one is refused in words that help."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config import DistillConfig
+from flows.recipe import load_recipe
+from tasks.core.errors import SettingsError
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "deployments" / "recipes").glob("*.yaml"))
+QUICKSTART = ROOT / "deployments" / "recipes" / "quickstart.yaml"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid(recipe: Path) -> None:
+    assert load_recipe(recipe).report.name == recipe.stem
+
+
+def test_a_setting_is_overridden_from_the_command_line() -> None:
+    config = load_recipe(QUICKSTART, ["generations.sampling.temperature=0.7", "store=s3://bucket/prefix"])
+
+    assert config.generations.sampling.temperature == 0.7
+    assert config.store == "s3://bucket/prefix"
+    assert config.generations.sampling.max_new_tokens == load_recipe(QUICKSTART).generations.sampling.max_new_tokens
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generations.sampling.temperature=9", "generations.sampling.temperature: .*less than or equal to 2, got 9"),
+        ("student.training.learning_rat=1", "student.training.learning_rat: Extra inputs are not permitted, got 1"),
+        ("student.training.method=magic", "'sft', got 'magic'"),
+        ("teacher.student=0123456789abcdef", "either teacher.model or teacher.student"),
+        ("report.name=../up", "String should match pattern"),
+        ("nonsense", "not of the form section.field=value"),
+        ("store.deeper=1", "'store' is a value, not a section"),
+    ],
+)
+def test_a_bad_setting_is_refused_with_its_place_its_value_and_what_was_expected(override: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_recipe(QUICKSTART, [override])
+
+
+def test_a_recipe_that_is_no_yaml_or_not_there_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("store: [unclosed")
+
+    with pytest.raises(SettingsError, match=r"broken\.yaml is not YAML"):
+        load_recipe(broken)
+    with pytest.raises(SettingsError, match="there is no recipe"):
+        load_recipe(tmp_path / "missing.yaml")
+
+
+def test_a_recipe_cannot_make_python_objects(tmp_path: Path) -> None:
+    hostile = tmp_path / "hostile.yaml"
+    hostile.write_text("store: !!python/object/apply:os.system ['true']")
+
+    with pytest.raises(SettingsError, match="is not YAML"):
+        load_recipe(hostile)
+
+
+def test_every_setting_has_a_description_for_the_form() -> None:
+    undescribed = [
+        f"{name}.{field}"
+        for name, section in DistillConfig.model_json_schema()["$defs"].items()
+        for field, schema in section.get("properties", {}).items()
+        if "description" not in schema
+    ]
+
+    assert undescribed == []
