@@ -38,14 +38,20 @@ class TeacherSettings(Section):
 class StudentSettings(Section):
     """Which model learns, and how."""
 
-    model: ModelSettings
-    """The model that learns; untrained, it is also the baseline of the report."""
+    model: ModelSettings | None = None
+    """The model that learns; untrained, it is also the baseline of the report. Empty: the teacher, cut down by `pruning`."""
 
     pruning: PruningSettings | None = None
     """Cut the model down before training; empty: train it as it is."""
 
     training: TrainingSettings = TrainingSettings()
     """How it is trained on the teacher's answers."""
+
+    @model_validator(mode="after")
+    def _smaller_than_the_teacher(self) -> Self:
+        if self.model is None and self.pruning is None:
+            raise ValueError("give student.model, or student.pruning to start from a part of the teacher")
+        return self
 
 
 class DistillConfig(Section):

@@ -38,8 +38,8 @@ def distill(config: DistillConfig) -> Artifact:
     """
     store = config.store
     prompts = run_stage(load_prompts, prepare_prompts, "prompts", settings=config.prompts, store=store)
-    baseline = _prepare_baseline(config, prompts)
     teacher = _prepare_teacher(config, prompts)
+    baseline = _prepare_baseline(config, prompts, teacher)
     generations = run_stage(
         generate_answers, generate, "generations", settings=config.generations, store=store, prompts=prompts, teacher=teacher
     )
@@ -84,10 +84,11 @@ def distill(config: DistillConfig) -> Artifact:
     return report
 
 
-def _prepare_baseline(config: DistillConfig, prompts: Artifact) -> Artifact:
-    """Return the student before training."""
-    settings, store = config.student, config.store
-    model = run_stage(initialise_model, prepare_model, "student's model", settings=settings.model, store=store)
+def _prepare_baseline(config: DistillConfig, prompts: Artifact, teacher: Artifact) -> Artifact:
+    """Return the student before training: a model of its own or the teacher's, as it is or cut down."""
+    settings, store, model = config.student, config.store, teacher
+    if settings.model is not None:
+        model = run_stage(initialise_model, prepare_model, "student's model", settings=settings.model, store=store)
     if settings.pruning is None:
         return model
     return run_stage(

@@ -18,6 +18,7 @@ from tasks.core.rendering import render_prompt
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights
+from tasks.teachers.exchange import Request
 from tasks.teachers.settings import EngineRuntime, Sampling
 
 STAGE = Stage("generations", version=1)
@@ -111,7 +112,7 @@ def _answer(
     missing: dict[str, list[int]], weights: Any, settings: GenerationsSettings, ledger: Ledger, progress: Progress
 ) -> dict[str, Any]:
     """Answer the missing rows and commit them as they finish, whatever ends the loop."""
-    from tasks.teachers.vllm import Engine, Request
+    from tasks.teachers.vllm import Engine
 
     runtime, tokens, failed = settings.runtime, 0, 0
     shard: list[Generation] = []

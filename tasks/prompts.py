@@ -230,7 +230,8 @@ def _check_ratio(reasons: Counter[str], total: int, limit: float, bad: list[dict
     first = next(row for row in bad if row["reason"] in reasons)
     raise DataError(
         f"{sum(reasons.values())} of {total} rows are bad ({dict(reasons)}), "
-        f"more than prompts.max_bad_rows_ratio = {limit} allows; the first is {first['source']}, line {first['line']}: {first['reason']}. Mend the rows or raise the limit"
+        f"more than prompts.max_bad_rows_ratio = {limit} allows; the first is {first['source']}, "
+        f"line {first['line']}: {first['reason']}. Mend the rows or raise the limit"
     )
 
 

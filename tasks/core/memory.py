@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import threading
 from pathlib import Path
 from typing import Self
 
@@ -9,50 +10,53 @@ import psutil
 
 from tasks.core.environment import has_cuda
 
-_CLEAR_PEAK = "5"
+_SAMPLE_SECONDS = 0.02
 
 
 class PeakMemory:
-    """Measures the peak of memory taken inside a ``with`` block, in bytes.
+    """Measures the most memory that a ``with`` block held beyond what was held before, in bytes, by sampling.
 
-    On CUDA it is the device's used memory, which includes child processes; elsewhere the resident memory of this process (from
-    the kernel's high-water mark, Linux only) and of the children alive at the end. Memory that was taken before is not counted.
+    On CUDA it is the device's used memory, which includes other processes on the same device. Elsewhere it is the anonymous
+    memory of this process and its children (Linux): weights, caches and buffers. Pages of files, such as mapped weights and the
+    code of libraries, are not counted: the kernel drops and re-reads them at will.
     """
 
     def __init__(self) -> None:
         self.peak_bytes = 0
+        self._done = threading.Event()
 
     def __enter__(self) -> Self:
         gc.collect()
-        if has_cuda():
-            self._before = _cuda_used_bytes()
-            return self
-        ctypes.CDLL(None).malloc_trim(0)  # what an earlier model freed must not be handed to this one for nothing
-        Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
-        self._before = psutil.Process().memory_info().rss
+        if not has_cuda():
+            ctypes.CDLL(None).malloc_trim(0)  # what an earlier model freed must not be handed to this one for nothing
+        self._before = _used_bytes()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._sampler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.measure()
+        self._done.set()
+        self._sampler.join()
 
-    def measure(self) -> int:
-        """Take a reading now and return the peak so far."""
-        if has_cuda():
-            self.peak_bytes = max(self.peak_bytes, _cuda_used_bytes() - self._before)
-        else:
-            children = sum(child.memory_info().rss for child in psutil.Process().children(recursive=True))
-            self.peak_bytes = max(self.peak_bytes, _high_water_bytes() + children - self._before)
-        return self.peak_bytes
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLE_SECONDS):
+            self.peak_bytes = max(self.peak_bytes, _used_bytes() - self._before)
 
 
-def _cuda_used_bytes() -> int:
-    import torch
+def _used_bytes() -> int:
+    if has_cuda():
+        import torch
 
-    free, total = torch.cuda.mem_get_info()
-    return total - free
+        free, total = torch.cuda.mem_get_info()
+        return total - free
+    process = psutil.Process()
+    return sum(_anonymous_bytes(member.pid) for member in (process, *process.children(recursive=True)))
 
 
-def _high_water_bytes() -> int:
-    status = Path("/proc/self/status").read_text()
-    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+def _anonymous_bytes(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:  # it ended since it was listed
+        return 0
+    kibibytes = next((line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")), "0")
     return int(kibibytes) * 1024

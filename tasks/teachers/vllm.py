@@ -6,12 +6,12 @@
 import gc
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from tasks.core.environment import has_cuda
 from tasks.core.errors import ModelError
+from tasks.teachers.exchange import Completion, Request
 from tasks.teachers.settings import EngineRuntime, Sampling
 
 if not has_cuda():
@@ -29,34 +29,17 @@ _CPU_BLOCK_TOKENS = 128
 _WINDOW = 2  # full batches in flight: the waiting queue is never empty, and memory stays bounded
 
 
-@dataclass(frozen=True)
-class Request:
-    """One prompt to answer; ``key`` comes back with the answer."""
-
-    key: str
-    prompt_token_ids: list[int]
-    seed: int
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One finished answer. ``finish_reason`` is vLLM's: stop, length, abort, error or repetition."""
-
-    key: str
-    token_ids: list[int]
-    finish_reason: str
-
-
 class Engine:
     """A model loaded and ready to answer; use it as a context manager, which frees its memory at the end."""
 
-    def __init__(self, model: Path | str, sampling: Sampling, runtime: EngineRuntime) -> None:
+    def __init__(self, model: Path | str, sampling: Sampling, runtime: EngineRuntime, **extra: Any) -> None:
         """Load a model.
 
         Args:
             model: Local folder of safetensors weights, or a hub id.
             sampling: Decides number format and context length, and how answers are sampled.
             runtime: How the engine is run.
+            extra: More of vLLM's engine arguments, for models without weights or tokenizer.
 
         Raises:
             ModelError: If vLLM cannot load the model with these settings.
@@ -64,11 +47,11 @@ class Engine:
         self._sampling = sampling
         arguments = engine_arguments(model, sampling, runtime)
         try:
-            self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
+            self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments, **extra))
         except (ValueError, OSError) as error:
             raise ModelError(f"vLLM cannot load {model}: {error}") from error
         self._window = _WINDOW * self._engine.vllm_config.scheduler_config.max_num_seqs
-        self.tokenizer: Any = self._engine.get_tokenizer()
+        self.tokenizer: Any = None if extra.get("skip_tokenizer_init") else self._engine.get_tokenizer()
         self.steps = 0
 
     def __enter__(self) -> Self:

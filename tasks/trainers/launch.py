@@ -1,21 +1,14 @@
-"""Starting a training process, showing its progress, and passing a stop signal on to it."""
+"""Starting a training process and showing its progress."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from tasks.core.errors import PreemptedError, StageFailedError
+from tasks.core.process import run_worker
 from tasks.core.progress import Progress
 from tasks.trainers.settings import TrainingJob
-from tasks.trainers.worker import STOPPED
 
-_POLL_SECONDS = 0.5
-_SHOWN_LOG_LINES = 20
+_SHOWN = ("loss", "eval_loss", "learning_rate", "mean_token_accuracy")
 
 
 def run_training(job: TrainingJob) -> list[dict[str, Any]]:
@@ -31,26 +24,11 @@ def run_training(job: TrainingJob) -> list[dict[str, Any]]:
         PreemptedError: If the training was told to stop and left a checkpoint.
         StageFailedError: If it failed; the message has the end of its log.
     """
-    job_file, log = job.workspace / "job.json", job.workspace / "worker.log"
+    job_file = job.workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.trainers.worker", str(job_file)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-    try:
-        _watch(process, job.metrics)
-    except BaseException:  # a stop signal arrives here as an exception, whatever its kind
-        _stop(process, job.settings.runtime.grace_seconds)
-        raise
-    if process.returncode == STOPPED:
-        raise PreemptedError("the training was told to stop and left a checkpoint; run again to resume it")
-    if process.returncode:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LOG_LINES:])
-        raise StageFailedError(f"the training process ended with status {process.returncode}; the end of its log:\n{tail}")
+    progress = _TrainingProgress(job.metrics)
+    grace = job.settings.runtime.grace_seconds
+    run_worker("tasks.trainers.worker", job_file, job.workspace / "worker.log", grace, watch=progress.show)
     return read_metrics(job.metrics)
 
 
@@ -66,25 +44,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _watch(process: subprocess.Popen[bytes], metrics: Path) -> None:
-    progress: Progress | None = None
-    seen = len(read_metrics(metrics))
-    while process.poll() is None:
-        time.sleep(_POLL_SECONDS)
-        rows = read_metrics(metrics)
-        for row in rows[seen:]:
-            if progress is None:
-                progress = Progress("training: steps", int(row["max_steps"]), done=int(row["step"]))
-            shown = {name: row[name] for name in ("loss", "eval_loss", "learning_rate", "mean_token_accuracy") if name in row}
+class _TrainingProgress:
+    """Shows what was added to a metrics file since it last looked."""
+
+    def __init__(self, metrics: Path) -> None:
+        self._metrics = metrics
+        self._seen = len(read_metrics(metrics))
+        self._progress: Progress | None = None
+
+    def show(self) -> None:
+        rows = read_metrics(self._metrics)
+        for row in rows[self._seen :]:
+            if self._progress is None:
+                self._progress = Progress("training: steps", int(row["max_steps"]), done=int(row["step"]))
+            shown = {name: row[name] for name in _SHOWN if name in row}
             if shown:
-                progress.move_to(int(row["step"]), **shown)
-        seen = len(rows)
-
-
-def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(grace_seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+                self._progress.move_to(int(row["step"]), **shown)
+        self._seen = len(rows)

@@ -8,7 +8,16 @@ from threading import Barrier
 
 import pytest
 
-from tasks.core.artifact import RECORD, Artifact, Draft, artifact_by_fingerprint, find_artifact, open_file, open_folder, read_record
+from tasks.core.artifact import (
+    RECORD,
+    Artifact,
+    Draft,
+    artifact_by_fingerprint,
+    find_artifact,
+    open_file,
+    open_folder,
+    read_record,
+)
 from tasks.core.errors import DamagedArtifactError, SettingsError, StoreUnreachableError
 from tasks.core.fingerprint import fingerprint
 from tasks.core.storage import open_store

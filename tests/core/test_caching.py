@@ -119,8 +119,8 @@ def break_the_record(artifact: Artifact) -> None:
 
 
 @pytest.mark.parametrize("damage", [delete_the_file, change_the_file, delete_the_record, break_the_record])
-def test_an_artefact_that_is_gone_or_damaged_is_made_anew(store_url: str, damage: Callable[[Artifact], None]) -> None:
-    bakery = Bakery(store_url)
+def test_an_artefact_that_is_gone_or_damaged_is_made_anew(tmp_path: Path, damage: Callable[[Artifact], None]) -> None:
+    bakery = Bakery(str(tmp_path))
     damage(bakery.run())
     again = bakery.run()
     assert bakery.states == ["Completed", "Completed"]

@@ -86,7 +86,13 @@ def test_the_same_shard_twice_is_one_shard_and_the_first(store_url: str) -> None
 
 
 def test_a_key_depends_on_teacher_prompt_and_sample() -> None:
-    keys = {row_key("a", [1, 2], 0), row_key("b", [1, 2], 0), row_key("a", [2, 1], 0), row_key("a", [12], 0), row_key("a", [1, 2], 1)}
+    keys = {
+        row_key("a", [1, 2], 0),
+        row_key("b", [1, 2], 0),
+        row_key("a", [2, 1], 0),
+        row_key("a", [12], 0),
+        row_key("a", [1, 2], 1),
+    }
     assert len(keys) == 5
 
 

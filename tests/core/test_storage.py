@@ -94,7 +94,8 @@ def test_scratch_is_the_same_folder_every_time_and_no_part_of_the_store(store_ur
 
 
 @pytest.mark.parametrize(
-    "key", ["", "..", "../a", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.work/b", "a\\b", "a b", "a\n", "ü", "a:b", "~/a"]
+    "key",
+    ["", "..", "../a", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.work/b", "a\\b", "a b", "a\n", "ü", "a:b", "~/a"],
 )
 def test_a_key_that_could_leave_the_store_is_refused(key: str) -> None:
     with pytest.raises(UnsafePathError, match="not a plain relative path"):

@@ -1,6 +1,7 @@
 """A real vLLM engine: every request is answered once, alike in any company, and the engine is never left to drain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,33 @@ def by_key(completions: Iterator[Completion]) -> dict[str, Completion]:
     return found
 
 
+def lose_the_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def lose_the_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def tear_the_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1_000])
+
+
 def steps_of(engine: Engine, requests: list[Request], in_flight: int | None) -> int:
     before = engine.steps
     assert len(by_key(engine.stream(requests, in_flight))) == len(requests)
     return engine.steps - before
+
+
+def test_seeds_decide_what_is_sampled_in_this_engine_and_in_the_next_one(model: Path, requests: list[Request]) -> None:
+    with Engine(model, WARM, RUNTIME) as engine:
+        answers = by_key(engine.stream(requests))
+        assert by_key(engine.stream(requests, in_flight=3)) == answers
+        reseeded = [replace(request, seed=request.seed + 1_000) for request in requests]
+        assert by_key(engine.stream(reseeded)) != answers
+    with Engine(model, WARM, RUNTIME) as another:
+        assert by_key(another.stream(requests)) == answers
 
 
 def test_every_request_is_answered_exactly_once(engine: Engine, requests: list[Request]) -> None:
@@ -105,7 +129,7 @@ def test_no_prompts_give_no_answers_and_no_work(engine: Engine) -> None:
 
 
 def test_a_window_takes_no_more_steps_than_all_prompts_at_once(engine: Engine, requests: list[Request]) -> None:
-    everything = [Request(f"{request.key}-{copy}", request.prompt_token_ids, 0) for copy in range(4) for request in requests]
+    everything = [replace(request, key=f"{request.key}-{copy}") for copy in range(4) for request in requests]
     window, at_once = steps_of(engine, everything, in_flight=None), steps_of(engine, everything, in_flight=len(everything))
     assert window == at_once
     drained = sum(steps_of(engine, everything[start : start + BATCH], None) for start in range(0, len(everything), BATCH))
@@ -116,17 +140,12 @@ def test_answers_are_decoded_without_special_tokens(engine: Engine) -> None:
     assert engine.decode(engine.tokenizer("<|im_start|>still hot<|im_end|>")["input_ids"]) == "still hot"
 
 
-def test_an_engine_may_be_started_after_another_and_seeds_decide_its_answers(model: Path, requests: list[Request]) -> None:
-    with Engine(model, WARM, RUNTIME) as engine:
-        answers = by_key(engine.stream(requests))
-        assert by_key(engine.stream(requests, in_flight=3)) == answers
-        reseeded = [Request(request.key, request.prompt_token_ids, request.seed + 1_000) for request in requests]
-        assert by_key(engine.stream(reseeded)) != answers
-
-
-def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [lose_the_config, lose_the_weights, tear_the_weights])
+def test_a_model_that_cannot_be_loaded_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    folder = tiny_model(tmp_path)
+    damage(folder)
     with pytest.raises(ModelError, match="vLLM cannot load"):
-        Engine(tmp_path, GREEDY, RUNTIME)
+        Engine(folder, GREEDY, RUNTIME)
 
 
 @pytest.mark.skipif(has_cuda(), reason="the values for a machine without CUDA")

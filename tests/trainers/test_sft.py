@@ -1,6 +1,5 @@
 """Training in a process of its own: it learns, and whatever ends it in the middle, the next run finishes it bit by bit alike."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -173,12 +172,13 @@ def test_a_training_that_is_told_to_stop_leaves_a_checkpoint_from_which_it_is_re
 def test_no_training_outlives_the_process_that_started_it(tmp_path: Path, moment: str) -> None:
     job = make_job(tmp_path, LEARNING)
     (tmp_path / "job.json").write_text(job.model_dump_json())
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "job.json")])
-    worker = until(lambda: worker_of(job, parent.pid), "the worker")
-    if moment == "while it trains":
-        until(lambda: sealed_checkpoint(job), "the first checkpoint")
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "job.json")]) as parent:
+        try:
+            worker = until(lambda: worker_of(job, parent.pid), "the worker")
+            if moment == "while it trains":
+                until(lambda: sealed_checkpoint(job), "the first checkpoint")
+        finally:
+            parent.kill()
     try:
         worker.wait(timeout=5)
     finally:

@@ -1,0 +1,80 @@
+"""Work in a process of its own: started, watched, told to stop when we are, and gone when we are gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.core.errors import PreemptedError, StageFailedError
+
+STOPPED = 75
+"""Exit status of a worker that was told to stop and can be resumed (EX_TEMPFAIL of sysexits.h)."""
+
+_POLL_SECONDS = 0.5
+_SHOWN_LOG_LINES = 20
+
+
+def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, watch: Callable[[], None] | None = None) -> None:
+    """Run ``python -m module job_file`` until it ends.
+
+    Args:
+        module: A module that takes the path of its job and calls ``end_with_parent`` first.
+        job_file: The job, as JSON.
+        log: File that the worker's output is appended to.
+        grace_seconds: How long the worker may take to stop before it is killed.
+        watch: Called twice a second while the worker runs, and once after.
+
+    Raises:
+        PreemptedError: If the worker was told to stop and can be resumed.
+        StageFailedError: If it failed; the message has the end of its log.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(job_file)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+    try:
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            if watch:
+                watch()
+    except BaseException:  # a stop signal arrives here as an exception, whatever its kind
+        _stop(process, grace_seconds)
+        raise
+    if watch:
+        watch()
+    if process.returncode == STOPPED:
+        raise PreemptedError(f"{module} was told to stop and left its state; run again to resume it")
+    if process.returncode:
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LOG_LINES:])
+        raise StageFailedError(f"{module} ended with status {process.returncode}; the end of its log, {log}:\n{tail}")
+
+
+def end_with_parent() -> None:
+    """Make this process end, at once, when the one that started it is gone.
+
+    No orphan keeps a device, or writes a checkpoint that the next attempt is already resuming from.
+    """
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
+
+
+def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(grace_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,286 @@
+"""Every row becomes a prompt in one split, or is set aside with its line and reason."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from tasks.core.artifact import Artifact, open_file, read_record
+from tasks.core.errors import DataError, SettingsError
+from tasks.core.fingerprint import fingerprint
+from tasks.core.records import PROMPTS, Prompt
+from tasks.core.storage import open_store
+from tasks.core.tables import read_table
+from tasks.prompts import BAD_ROWS_FILE, STAGE, PromptsSettings, prepare_prompts
+
+
+class Folder:
+    """A folder with sources and a store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = str(path / "store")
+
+    def lines(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
+        """Write rows as JSON Lines and return the source's name."""
+        file = self.path / name
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        return str(file)
+
+    def prepare(self, **settings: Any) -> Artifact:
+        """Run the stage."""
+        chosen: dict[str, Any] = {"reference_field": "answer", **settings}
+        return prepare_prompts.fn(settings=PromptsSettings.model_validate(chosen), store=self.store)
+
+    def prompts(self, **settings: Any) -> list[Prompt]:
+        """Run the stage and return its prompts."""
+        return list(read_table(self.prepare(**settings), PROMPTS))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def questions(count: int, first: int = 0) -> list[dict[str, Any]]:
+    return [{"prompt": f"{number} + 1?", "answer": number + 1} for number in range(first, first + count)]
+
+
+def bad_rows(artifact: Artifact) -> list[tuple[int, str]]:
+    rows = [json.loads(line) for line in open_file(artifact, BAD_ROWS_FILE).read_text().splitlines()]
+    return [(row["line"], row["reason"]) for row in rows]
+
+
+def splits(prompts: Iterable[Prompt]) -> dict[str, str]:
+    return {prompt["id"]: prompt["split"] for prompt in prompts}
+
+
+def test_a_row_becomes_a_prompt(folder: Folder) -> None:
+    train, test = folder.lines("train.jsonl", questions(1)), folder.lines("test.jsonl", [{"prompt": "a\nü", "answer": " b "}])
+    template = {"template": "Question: {prompt}", "system": "Be brief.", "task": "MATH", "validation_fraction": 0}
+    for_test, for_training = folder.prompts(train=[train], test=[test], **template)
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Question: a\nü"}]
+    assert for_test == {
+        "id": fingerprint([messages, None])[:16],
+        "messages": messages,
+        "text": None,
+        "reference": "b",
+        "task": "MATH",
+        "split": "test",
+    }
+    assert (for_training["reference"], for_training["split"]) == ("1", "train")
+
+
+def test_plain_text_is_kept_as_it_stands(folder: Folder) -> None:
+    prompts = folder.prompts(train=[folder.lines("a.jsonl", questions(50))], chat=False, template="{prompt}\nAnswer:")
+    assert {(prompt["text"], len(prompt["messages"])) for prompt in prompts} == {(f"{n} + 1?\nAnswer:", 0) for n in range(50)}
+
+
+def test_messages_are_taken_as_they_are(folder: Folder) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "2+2?"}]
+    test = folder.lines("test.jsonl", [{"messages": turns, "answer": 4}])
+    prompts = folder.prompts(train=[folder.lines("train.jsonl", questions(1))], test=[test], system="not added")
+    assert prompts[0]["messages"] == turns
+
+
+def test_every_oddity_is_set_aside_with_its_line_and_reason(folder: Folder) -> None:
+    lines: list[tuple[bytes, str | None]] = [
+        (b'\xef\xbb\xbf{"id": 1, "prompt": "a byte-order mark", "answer": "x"}', None),
+        (b'{"id": 2, "prompt": "\xff", "answer": "x"}', "broken_utf8"),
+        (rb'{"id": 3, "prompt": "\ud800", "answer": "x"}', "broken_utf8"),
+        (b'{"id": 4, "prompt": "torn', "not_json"),
+        (b'{"id": 5, "prompt": ' + b"[" * 3000 + b"]" * 3000 + b"}", "not_json"),
+        (b'{"id": 6, "prompt": "a", "answer": NaN}', "not_a_number"),
+        (b'["id", 7]', "not_an_object"),
+        (b'{"id": 8, "prompt": " \\n", "answer": "x"}', "empty_prompt"),
+        (b'{"id": 9, "answer": "x"}', "missing_field"),
+        (b'{"id": 10, "prompt": null, "answer": "x"}', "missing_field"),
+        (b'{"prompt": "no id", "answer": "x"}', "missing_id"),
+        (b'{"id": 12, "prompt": "no reference"}', "missing_reference"),
+        (b'{"id": 1, "prompt": "an id once more", "answer": "x"}', "duplicate_id"),
+        (b'{"id": 14, "prompt": "a byte-order mark", "answer": "x"}', "duplicate_prompt"),
+        (b'{"id": 15, "prompt": "' + b"x" * (5 << 20) + b'"}', "over_long_line"),
+        (b'{"id": 16, "prompt": "' + b"x" * 40_000 + b'", "answer": "x"}', "over_long_prompt"),
+        (b'{"id": 17, "messages": [{"role": "user"}], "answer": "x"}', "missing_field"),
+        (b"", None),
+        (b'{"id": 19, "prompt": "the last line is read", "answer": "x"}', None),
+    ]
+    test = folder.path / "test.jsonl"
+    test.write_bytes(b"\n".join(line for line, _ in lines))
+    train = folder.lines("train.jsonl", [{"id": "t", **question} for question in questions(1)])
+    made = folder.prepare(train=[train], test=[str(test)], id_field="id", max_bad_rows_ratio=1)
+    assert bad_rows(made) == [(number, reason) for number, (_, reason) in enumerate(lines, start=1) if reason]
+    assert [prompt["id"] for prompt in read_table(made, PROMPTS) if prompt["split"] == "test"] == ["1", "19"]
+    assert (made.counts["bad_rows"], made.counts["duplicates"], made.counts["test"]) == (15, 1, 2)
+    assert read_record(made).summary["bad_rows"]["broken_utf8"] == 2
+    first = json.loads(open_file(made, BAD_ROWS_FILE).read_text().splitlines()[0])
+    assert first == {"source": str(test), "line": 2, "reason": "broken_utf8"}
+
+
+def test_too_many_bad_rows_end_the_run_and_the_first_is_named(folder: Folder) -> None:
+    source = folder.lines("train.jsonl", [*questions(97), {}, {}, {}])
+    assert folder.prepare(train=[source], max_bad_rows_ratio=0.03).counts["bad_rows"] == 3
+    with pytest.raises(DataError, match=r"3 of 100 rows .* 0\.02 .*train\.jsonl, line 98: missing_field") as caught:
+        folder.prepare(train=[source], max_bad_rows_ratio=0.02)
+    assert "+ 1?" not in str(caught.value)
+
+
+def test_an_ended_run_leaves_no_artefact(folder: Folder) -> None:
+    with pytest.raises(DataError):
+        folder.prepare(train=[folder.lines("train.jsonl", [{}])])
+    assert open_store(folder.store).keys("prompts") == []
+
+
+def test_duplicates_do_not_count_as_bad(folder: Folder) -> None:
+    source = folder.lines("train.jsonl", questions(50) * 2)
+    made = folder.prepare(train=[source], max_bad_rows_ratio=0)
+    assert (made.counts["duplicates"], made.counts["bad_rows"]) == (50, 0)
+    assert sum(made.counts[split] for split in ("train", "validation", "test")) == 50
+
+
+def test_a_training_row_that_is_also_a_test_or_validation_row_goes(folder: Folder) -> None:
+    names = {"train": questions(10), "validation": questions(2, first=8), "test": questions(2, first=9)}
+    made = folder.prepare(**{split: [folder.lines(f"{split}.jsonl", rows)] for split, rows in names.items()})
+    prompts = list(read_table(made, PROMPTS))
+    contents = [prompt["messages"][-1]["content"] for prompt in prompts]
+    assert len(set(contents)) == len(contents)
+    assert [content for prompt, content in zip(prompts, contents, strict=True) if prompt["split"] == "test"] == [
+        "9 + 1?",
+        "10 + 1?",
+    ]
+    assert [content for prompt, content in zip(prompts, contents, strict=True) if prompt["split"] == "validation"] == ["8 + 1?"]
+    assert made.counts == {"train": 8, "validation": 1, "test": 2, "bad_rows": 0, "duplicates": 3}
+
+
+def test_stable_shares_are_held_out_when_there_is_no_source_for_them(folder: Folder) -> None:
+    made = folder.prepare(train=[folder.lines("a.jsonl", questions(2000))], test_fraction=0.2, validation_fraction=0.1)
+    assert made.counts["test"] == pytest.approx(400, abs=60)
+    assert made.counts["validation"] == pytest.approx(200, abs=45)
+    assert made.counts["train"] == 2000 - made.counts["test"] - made.counts["validation"]
+
+
+def test_a_split_with_a_source_is_not_filled_from_the_training_rows(folder: Folder) -> None:
+    train, test = folder.lines("train.jsonl", questions(200)), folder.lines("test.jsonl", questions(5, first=1000))
+    made = folder.prepare(train=[train], test=[test], validation_fraction=0)
+    assert made.counts == {"train": 200, "validation": 0, "test": 5, "bad_rows": 0, "duplicates": 0}
+
+
+def test_new_rows_move_no_old_row(folder: Folder) -> None:
+    before = splits(folder.prompts(train=[folder.lines("before.jsonl", questions(300))]))
+    after = splits(folder.prompts(train=[folder.lines("after.jsonl", [*questions(200, first=5000), *reversed(questions(300))])]))
+    assert len(after) == 500
+    assert {identifier: after[identifier] for identifier in before} == before
+
+
+def test_a_larger_validation_share_moves_no_test_row(folder: Folder) -> None:
+    source = folder.lines("a.jsonl", questions(300))
+    small, large = (splits(folder.prompts(train=[source], validation_fraction=share)) for share in (0.05, 0.3))
+    assert {name for name, split in small.items() if split == "test"} == {
+        name for name, split in large.items() if split == "test"
+    }
+    assert {name for name, split in small.items() if split == "validation"} < {
+        name for name, split in large.items() if split == "validation"
+    }
+
+
+def test_rows_without_a_reference_are_only_trained_on(folder: Folder) -> None:
+    unlabelled = [{"prompt": f"what is {number}?"} for number in range(300)]
+    prompts = folder.prompts(train=[folder.lines("a.jsonl", [*questions(100), *unlabelled])])
+    assert {prompt["split"] for prompt in prompts if prompt["reference"] is None} == {"train"}
+    assert sum(prompt["reference"] is None for prompt in prompts) == 300
+
+
+def test_references_beyond_the_limit_count_as_unlabelled_and_the_choice_is_stable(folder: Folder) -> None:
+    source, more = folder.lines("a.jsonl", questions(200)), folder.lines("b.jsonl", list(reversed(questions(200))))
+
+    def labelled(source: str, limit: int) -> set[str]:
+        prompts = folder.prompts(train=[source], max_references=limit)
+        assert all(prompt["reference"] is not None for prompt in prompts if prompt["split"] != "train")
+        return {prompt["id"] for prompt in prompts if prompt["split"] == "train" and prompt["reference"] is not None}
+
+    assert len(labelled(source, 20)) == 20
+    assert labelled(source, 20) == labelled(more, 20)
+    assert labelled(source, 20) < labelled(source, 50)
+    assert labelled(source, 0) == set()
+
+
+def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Folder) -> None:
+    rows = [{**question, "level": number % 3, "language": "en"} for number, question in enumerate(questions(90))]
+    source = folder.lines("a.jsonl", rows)
+    made = folder.prepare(train=[source], keep_where={"level": ["0", "2"], "language": ["en"]}, max_bad_rows_ratio=0)
+    assert {int(prompt["reference"] or 0) % 3 for prompt in read_table(made, PROMPTS)} == {1, 0}
+    assert sum(made.counts.values()) == 60
+
+
+def test_labels_are_those_of_training_and_validation(folder: Folder) -> None:
+    train = folder.lines("train.jsonl", [{"prompt": str(number), "answer": "ba"[number % 2]} for number in range(100)])
+    test = folder.lines("test.jsonl", [{"prompt": "t", "answer": "only in the test"}])
+    assert read_record(folder.prepare(train=[train], test=[test], task="CLASSIFICATION")).summary["labels"] == ["a", "b"]
+    given = folder.prepare(train=[train], test=[test], task="NLI", labels=["z", "b", "a"])
+    assert read_record(given).summary["labels"] == ["z", "b", "a"]
+    assert read_record(folder.prepare(train=[train], test=[test], task="MATH")).summary["labels"] == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_csv_and_parquet_give_the_same_prompts_as_json_lines(folder: Folder, form: str) -> None:
+    rows = questions(60)
+    other = folder.path / f"rows.{form}"
+    if form == "csv":
+        with other.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["prompt", "answer"])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), other)
+    assert folder.prompts(train=[str(other)]) == folder.prompts(train=[folder.lines("rows.jsonl", rows)])
+
+
+def test_missing_values_of_a_parquet_file_are_set_aside(folder: Folder) -> None:
+    rows = [*questions(10), {"prompt": None, "answer": 1}, {"prompt": "no reference", "answer": None}]
+    source = folder.path / "test.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), source)
+    train = folder.lines("train.jsonl", questions(1, first=100))
+    made = folder.prepare(train=[train], test=[str(source)], max_bad_rows_ratio=0.5)
+    assert bad_rows(made) == [(11, "missing_field"), (12, "missing_reference")]
+
+
+def test_the_identity_is_the_rows_and_not_where_they_lie(folder: Folder) -> None:
+    here = folder.lines("here.jsonl", questions(50))
+    there = shutil.copy(here, folder.path / "there.jsonl")
+    first, second = PromptsSettings(train=(here,)), PromptsSettings(train=(str(there),))
+    assert STAGE.fingerprint(first, {}) == STAGE.fingerprint(second, {})
+    folder.lines("there.jsonl", questions(51))
+    assert STAGE.fingerprint(first, {}) != STAGE.fingerprint(second, {})
+    assert STAGE.fingerprint(first, {}) != STAGE.fingerprint(PromptsSettings(train=(here,), template="Q: {prompt}"), {})
+
+
+def test_the_same_rows_are_prepared_once(folder: Folder) -> None:
+    made = folder.prepare(train=[folder.lines("a.jsonl", questions(50))])
+    record = read_record(made)
+    assert folder.prepare(train=[folder.lines("b.jsonl", questions(50))]) == made
+    assert read_record(made) == record
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"train": []}, {"test_fraction": 0}, {"task": "POETRY"}, {"max_references": -1}, {"max_bad_row_ratio": 0.1}]
+)
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        PromptsSettings.model_validate({"train": ["a.jsonl"], **wrong})
+
+
+def test_a_source_that_is_not_there_is_named(folder: Folder) -> None:
+    with pytest.raises(SettingsError, match=r"there is no file .*gone\.jsonl"):
+        folder.prepare(train=[str(folder.path / "gone.jsonl")])
+
+
+def test_no_test_prompts_are_an_error_with_the_remedy(folder: Folder) -> None:
+    with pytest.raises(DataError, match=r"no test prompts; give more rows, or prompts\.test"):
+        folder.prepare(train=[folder.lines("a.jsonl", [{"prompt": "unlabelled"}])])
