@@ -46,7 +46,7 @@ format: .venv/installed-dev ## Format the code and mend what lint can mend
 	$(BIN)/ruff check --fix .
 
 bench: .venv/installed-dev ## Benchmarks, one JSON object a line
-	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in tests/benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python $$file || exit 1; done
 
 lock: .venv/bin/uv ## Resolve the lock files anew
 	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo pyproject.toml -o requirements-cpu.lock

@@ -1,6 +1,7 @@
-"""A model of a few kilobytes, made in code, that Transformers, TRL and vLLM all load: random weights, a tokenizer, a chat template."""
+"""A model of some kilobytes, made in code, that Transformers, TRL and vLLM load: random weights, tokenizer, chat template."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -49,7 +50,7 @@ def tiny_model(folder: Path, layers: int = 2, seed: int = 0) -> Path:
     Returns:
         The folder.
     """
-    tokenizer = tiny_tokenizer()
+    tokenizer: Any = tiny_tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -70,7 +71,9 @@ def tiny_model(folder: Path, layers: int = 2, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
     with torch.no_grad():
-        model.lm_head.weight[tokenizer.eos_token_id] *= 3  # so that some answers end by themselves, at different lengths
+        model.lm_head.weight[tokenizer.convert_tokens_to_ids(_END)] *= (
+            3  # so that some answers end by themselves, at different lengths
+        )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

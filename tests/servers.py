@@ -53,7 +53,15 @@ def run_s3_server(folder: Path, bucket: str = "potstill") -> Iterator[S3Server]:
     data.mkdir()
     command = [str(_weed()), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"]
     command += ["-master.volumeSizeLimitMB=64", "-volume.max=20", f"-master.port={master}", f"-volume.port={volume}"]
-    command += [f"-filer.port={filer}", "-s3", f"-s3.port={s3}", f"-s3.config={config}", "-s3.iam=false", "-s3.port.iceberg=0"]
+    command += [
+        f"-filer.port={filer}",
+        "-s3",
+        f"-s3.port={s3}",
+        f"-s3.config={config}",
+        "-s3.iam=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]
     log = folder / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)

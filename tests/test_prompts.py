@@ -58,8 +58,16 @@ def bad_rows(artifact: Artifact) -> list[tuple[int, str]]:
     return [(row["line"], row["reason"]) for row in rows]
 
 
+def turns(prompt: Prompt) -> list[str]:
+    return [message["content"] for message in prompt["messages"]]
+
+
 def splits(prompts: Iterable[Prompt]) -> dict[str, str]:
     return {prompt["id"]: prompt["split"] for prompt in prompts}
+
+
+def members(splits: dict[str, str], split: str) -> set[str]:
+    return {name for name, its_split in splits.items() if its_split == split}
 
 
 def test_a_row_becomes_a_prompt(folder: Folder) -> None:
@@ -84,10 +92,14 @@ def test_plain_text_is_kept_as_it_stands(folder: Folder) -> None:
 
 
 def test_messages_are_taken_as_they_are(folder: Folder) -> None:
-    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "2+2?"}]
-    test = folder.lines("test.jsonl", [{"messages": turns, "answer": 4}])
+    conversation = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "2+2?"},
+    ]
+    test = folder.lines("test.jsonl", [{"messages": conversation, "answer": 4}])
     prompts = folder.prompts(train=[folder.lines("train.jsonl", questions(1))], test=[test], system="not added")
-    assert prompts[0]["messages"] == turns
+    assert prompts[0]["messages"] == conversation
 
 
 def test_every_oddity_is_set_aside_with_its_line_and_reason(folder: Folder) -> None:
@@ -149,13 +161,12 @@ def test_a_training_row_that_is_also_a_test_or_validation_row_goes(folder: Folde
     names = {"train": questions(10), "validation": questions(2, first=8), "test": questions(2, first=9)}
     made = folder.prepare(**{split: [folder.lines(f"{split}.jsonl", rows)] for split, rows in names.items()})
     prompts = list(read_table(made, PROMPTS))
-    contents = [prompt["messages"][-1]["content"] for prompt in prompts]
-    assert len(set(contents)) == len(contents)
-    assert [content for prompt, content in zip(prompts, contents, strict=True) if prompt["split"] == "test"] == [
-        "9 + 1?",
-        "10 + 1?",
-    ]
-    assert [content for prompt, content in zip(prompts, contents, strict=True) if prompt["split"] == "validation"] == ["8 + 1?"]
+    contents = {split: [turns(prompt)[-1] for prompt in prompts if prompt["split"] == split] for split in names}
+    assert contents == {
+        "test": ["9 + 1?", "10 + 1?"],
+        "validation": ["8 + 1?"],
+        "train": [f"{number} + 1?" for number in range(8)],
+    }
     assert made.counts == {"train": 8, "validation": 1, "test": 2, "bad_rows": 0, "duplicates": 3}
 
 
@@ -182,12 +193,8 @@ def test_new_rows_move_no_old_row(folder: Folder) -> None:
 def test_a_larger_validation_share_moves_no_test_row(folder: Folder) -> None:
     source = folder.lines("a.jsonl", questions(300))
     small, large = (splits(folder.prompts(train=[source], validation_fraction=share)) for share in (0.05, 0.3))
-    assert {name for name, split in small.items() if split == "test"} == {
-        name for name, split in large.items() if split == "test"
-    }
-    assert {name for name, split in small.items() if split == "validation"} < {
-        name for name, split in large.items() if split == "validation"
-    }
+    assert members(small, "test") == members(large, "test")
+    assert members(small, "validation") < members(large, "validation")
 
 
 def test_rows_without_a_reference_are_only_trained_on(folder: Folder) -> None:

@@ -78,7 +78,7 @@ class Engine:
                 if request is None:
                     exhausted = True
                     break
-                parameters = self._parameters(request.seed)
+                parameters = self._parameters(request)
                 self._engine.add_request(request.key, tokens_input(request.prompt_token_ids), parameters)
                 running += 1
             if not running:
@@ -94,12 +94,12 @@ class Engine:
         """Return the text of an answer without special tokens."""
         return self.tokenizer.decode(token_ids, skip_special_tokens=True)
 
-    def _parameters(self, seed: int) -> SamplingParams:
+    def _parameters(self, request: Request) -> SamplingParams:
         sampled = self._sampling.temperature > 0
         return SamplingParams(
             temperature=self._sampling.temperature,
             top_p=self._sampling.top_p if sampled else 1.0,
-            seed=seed if sampled else None,
+            seed=request.seed if sampled else None,
             max_tokens=self._sampling.max_new_tokens,
             detokenize=False,  # answers are decoded whole, outside the engine's loop
             output_kind=RequestOutputKind.FINAL_ONLY,

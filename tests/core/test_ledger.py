@@ -86,14 +86,8 @@ def test_the_same_shard_twice_is_one_shard_and_the_first(store_url: str) -> None
 
 
 def test_a_key_depends_on_teacher_prompt_and_sample() -> None:
-    keys = {
-        row_key("a", [1, 2], 0),
-        row_key("b", [1, 2], 0),
-        row_key("a", [2, 1], 0),
-        row_key("a", [12], 0),
-        row_key("a", [1, 2], 1),
-    }
-    assert len(keys) == 5
+    answers = [("a", [1, 2], 0), ("b", [1, 2], 0), ("a", [2, 1], 0), ("a", [12], 0), ("a", [1, 2], 1)]
+    assert len({row_key(*answer) for answer in answers}) == 5
 
 
 def test_neighbouring_rows_have_different_seeds_in_range() -> None:
@@ -112,8 +106,9 @@ def test_a_killed_run_leaves_exactly_the_committed_rows(store_url: str) -> None:
         assert process.wait(timeout=30) == -signal.SIGKILL
     ledger = Ledger(store_url, TEACHER)
     rows = [answer(ledger, number) for number in range(6)]
-    assert ledger.keys() == {row["key"] for row in rows[:3]}
-    ledger.commit([row for row in rows if row["key"] not in ledger.keys()])
+    committed = ledger.keys()
+    assert committed == {row["key"] for row in rows[:3]}
+    ledger.commit([row for row in rows if row["key"] not in committed])
     assert ledger.keys() == {row["key"] for row in rows}
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL
@@ -21,49 +20,17 @@ from tasks.core.artifact import Artifact
 from tasks.core.records import GENERATIONS
 from tasks.core.tables import read_table
 from tasks.report import read_report
-from tests.models import tiny_model
+from tests.recipes import tiny_recipe
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-TRAINING = {"epochs": 10, "learning_rate": 0.01, "batch_size": 8, "precision": "float32", "runtime": {"checkpoint_steps": 5}}
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe whose teacher is a tiny model and whose student is half of it."""
-    folder = tmp_path_factory.mktemp("distill")
-    rows = [
-        {"text": f"the still is {'hot' if n % 2 else 'cold'} today {n}", "label": "warm" if n % 2 else "cool"} for n in range(64)
-    ]
-    for split, chosen in {"train": rows[:48], "validation": rows[48:52], "test": rows[52:]}.items():
-        (folder / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in chosen))
-    values = {
-        "store": str(folder / "artifacts"),
-        "prompts": {
-            **{split: [str(folder / f"{split}.jsonl")] for split in ("train", "validation", "test")},
-            "task": "CLASSIFICATION",
-            "chat": False,
-            "template": "{text}:",
-            "reference_field": "label",
-        },
-        "teacher": {"model": {"source": str(tiny_model(folder / "model"))}, "adaptation": TRAINING},
-        "generations": {
-            "sampling": {"max_new_tokens": 4, "max_prompt_tokens": 60, "dtype": "float32"},
-            "runtime": {"shard_rows": 8, "engine": {"max_num_seqs": 4}},
-        },
-        "dataset": {"min_keep_ratio": 0.1},
-        "student": {"pruning": {"keep_layers": 1}, "training": TRAINING},
-        "evaluation": {
-            "sampling": {"max_new_tokens": 4, "max_prompt_tokens": 60, "dtype": "float32"},
-            "latency_requests": 5,
-            "engine": {"max_num_seqs": 4},
-        },
-        "report": {"name": "tiny"},
-    }
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    return tiny_recipe(tmp_path_factory.mktemp("distill"))
 
 
 @pytest.fixture(scope="module")

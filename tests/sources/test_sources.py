@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.core.errors import SettingsError
@@ -66,26 +68,27 @@ def test_other_kinds_of_url_and_chains_of_them_are_refused(source: str) -> None:
 
 @pytest.mark.slow
 def test_a_source_on_s3_is_read_and_has_the_identity_of_its_content(s3_environment: S3Server, tmp_path: Path) -> None:
-    local, content = tmp_path / "rows.jsonl", b'{"prompt": "a"}\n{"prompt": "b"}\n'
-    local.write_bytes(content)
     store = open_store(f"s3://{s3_environment.bucket}/{tmp_path.name}")
-    for name, data in (("rows.jsonl", content), ("rows.csv", b"prompt\na\nb\n")):
-        store.write(name, data)
-        rows = list(read_source(f"{store.url}/{name}"))
-        assert [(row.source, row.values) for row in rows] == [(f"{store.url}/{name}", {"prompt": prompt}) for prompt in "ab"]
-    assert source_identity(f"{store.url}/rows.jsonl") == source_identity(str(local))
+    pq.write_table(pa.table({"prompt": ["a", "b"]}), tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_text("prompt\na\nb\n")
+    for name in ("rows.csv", "rows.parquet"):
+        local, remote = tmp_path / name, f"{store.url}/{name}"
+        store.write(name, local.read_bytes())
+        rows = list(read_source(remote))
+        assert [(row.source, row.values, row.problem) for row in rows] == [(remote, {"prompt": prompt}, None) for prompt in "ab"]
+        assert source_identity(remote) == source_identity(str(local))
     for call in (source_identity, lambda source: list(read_source(source))):
-        with pytest.raises(SettingsError, match=r"no object .*gone\.jsonl"):
-            call(f"{store.url}/gone.jsonl")
+        with pytest.raises(SettingsError, match=r"no object .*gone\.csv"):
+            call(f"{store.url}/gone.csv")
 
 
 @pytest.mark.slow
 def test_prompts_from_and_to_s3_are_those_of_local_files(s3_environment: S3Server, tmp_path: Path) -> None:
-    local = tmp_path / "rows.jsonl"
-    local.write_text("".join(f'{{"prompt": "{number} + 1?", "answer": {number + 1}}}\n' for number in range(60)))
+    local = tmp_path / "rows.csv"
+    local.write_text("prompt,answer\n" + "".join(f"{number} + 1?,{number + 1}\n" for number in range(60)))
     store = open_store(f"s3://{s3_environment.bucket}/{tmp_path.name}")
-    store.write("rows.jsonl", local.read_bytes())
-    from_s3 = PromptsSettings(train=(f"{store.url}/rows.jsonl",), reference_field="answer")
+    store.write("rows.csv", local.read_bytes())
+    from_s3 = PromptsSettings(train=(f"{store.url}/rows.csv",), reference_field="answer")
     from_here = PromptsSettings(train=(str(local),), reference_field="answer")
     here = prepare_prompts.fn(settings=from_s3, store=str(tmp_path / "store"))
     there = prepare_prompts.fn(settings=from_here, store=store.url)

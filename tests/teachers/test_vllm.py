@@ -10,12 +10,13 @@ from transformers import AutoTokenizer
 from tasks.core.environment import has_cuda
 from tasks.core.errors import ModelError
 from tasks.core.rendering import render_prompt
+from tasks.teachers.exchange import Completion, Request
 from tasks.teachers.settings import EngineRuntime, Sampling
 from tests.models import tiny_model
 
 pytest.importorskip("vllm", reason="needs one of the extras cpu and cuda")
 
-from tasks.teachers.vllm import Completion, Engine, Request, engine_arguments
+from tasks.teachers.vllm import Engine, engine_arguments
 
 pytestmark = pytest.mark.slow
 

@@ -54,7 +54,8 @@ def test_a_training_without_checkpoints_starts_from_the_start(tmp_path: Path) ->
 
 
 def test_the_newest_is_the_one_of_the_highest_step(tmp_path: Path) -> None:
-    sealed(tmp_path, 90), sealed(tmp_path, 100), sealed(tmp_path, 20)
+    for step in (90, 100, 20):
+        sealed(tmp_path, step)
     assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-100"
 
 
@@ -78,7 +79,8 @@ def test_a_torn_checkpoint_is_set_aside_and_the_one_before_it_is_used(tmp_path: 
 
 
 def test_when_all_are_torn_the_training_starts_from_the_start(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path, 2), truncate(sealed(tmp_path, 4))
+    write_checkpoint(tmp_path, 2)
+    truncate(sealed(tmp_path, 4))
     assert newest_checkpoint(tmp_path) is None
 
 

@@ -22,7 +22,9 @@ def tokenizer() -> Any:
 
 def test_a_conversation_is_rendered_up_to_where_the_model_is_to_answer(tokenizer: Any) -> None:
     assert tokenizer.decode(render_prompt(tokenizer, QUESTION, None)) == (
-        "<|im_start|>system\nAnswer with one word.<|im_end|>\n<|im_start|>user\nIs a still hot?<|im_end|>\n<|im_start|>assistant\n"
+        "<|im_start|>system\nAnswer with one word.<|im_end|>\n"
+        "<|im_start|>user\nIs a still hot?<|im_end|>\n"
+        "<|im_start|>assistant\n"
     )
 
 
@@ -58,5 +60,5 @@ def test_a_template_that_renders_a_prompt_differently_once_it_is_answered_is_ref
 
 def test_a_conversation_needs_a_chat_template(tokenizer: Any) -> None:
     tokenizer.chat_template = None
-    with pytest.raises(ModelError, match="set prompts.chat to false"):
+    with pytest.raises(ModelError, match=r"set prompts\.chat to false"):
         render_prompt(tokenizer, QUESTION, None)

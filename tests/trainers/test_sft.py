@@ -125,7 +125,7 @@ def test_a_training_learns_and_writes_a_model_that_loads(uninterrupted: Training
     assert metrics[-1]["step"] == metrics[-1]["max_steps"] == STEPS
     assert losses[-1] < losses[0] / 5
     assert sum("eval_loss" in row for row in metrics) == 25
-    model = AutoModelForCausalLM.from_pretrained(uninterrupted.output)
+    model: Any = AutoModelForCausalLM.from_pretrained(uninterrupted.output)
     tokenizer = AutoTokenizer.from_pretrained(uninterrupted.output)
     question = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Batch 7: is it cold?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -212,7 +212,8 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 def test_the_loss_over_answer_positions_is_trls_own(tmp_path: Path, items: int | None) -> None:
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     from tasks.trainers.sft import AnswerTrainer
 
