@@ -160,6 +160,7 @@ def _prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Prompt |
     reference = values.get(settings.reference_field) if settings.reference_field else None
     if _is_nan(reference):
         return "not_a_number"
+    reference = None if reference is None else str(reference).strip() or None  # a blank cell is no reference
     if reference is None and split == "test":
         return "missing_reference"
     identifier = values.get(settings.id_field) if settings.id_field else ""
@@ -169,7 +170,7 @@ def _prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Prompt |
         id=str(identifier),
         messages=messages,
         text=text,
-        reference=None if reference is None else str(reference).strip(),
+        reference=reference,
         task=settings.task,
         split=split,
     )
@@ -178,14 +179,14 @@ def _prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Prompt |
 def _messages(values: dict[str, Any], settings: PromptsSettings) -> tuple[list[Message] | None, str | None]:
     turns = values.get("messages")
     if isinstance(turns, list):
-        complete = [turn for turn in turns if isinstance(turn, dict) and {"role", "content"} <= turn.keys()]
-        if len(complete) < len(turns):
+        complete = [turn for turn in turns if isinstance(turn, dict) and isinstance(turn.get("content"), str)]
+        if len(complete) < len(turns) or not all(isinstance(turn.get("role"), str) for turn in complete):
             return None, None
-        return [Message(role=str(turn["role"]), content=str(turn["content"])) for turn in complete], None
+        return [Message(role=turn["role"], content=turn["content"]) for turn in complete], None
     try:
         fields = {name: value for name, value in values.items() if value is not None and not _is_nan(value)}
         return None, settings.template.format_map(fields)
-    except (KeyError, IndexError, AttributeError):
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError):
         return None, None
 
 

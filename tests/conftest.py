@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core.environment import prepare_libraries
+from tasks.core.storage import s3_filesystem
+from tests.servers import S3Server, run_s3_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,3 +32,27 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server on loopback that the AWS environment variables point to."""
+    with pytest.MonkeyPatch.context() as patch, run_s3_server(tmp_path_factory.mktemp("s3")) as server:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        s3_filesystem.cache_clear()
+        yield server
+    s3_filesystem.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with a database of its own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=180):
+            yield

@@ -242,7 +242,10 @@ def _require_intact(artifact: Artifact, path: Path, entry: FileEntry) -> None:
 
 
 def _set_aside(store: Store, key: str) -> None:
-    store.write(f"{key}/damaged-{uuid.uuid4().hex[:8]}.json", store.read(f"{key}/{RECORD}"))
+    try:
+        store.write(f"{key}/damaged-{uuid.uuid4().hex[:8]}.json", store.read(f"{key}/{RECORD}"))
+    except FileNotFoundError:  # another reader was faster
+        return
     store.delete(f"{key}/{RECORD}")
 
 

@@ -6,6 +6,7 @@ A committed row is the truth: bf16 engines do not repeat a row bit for bit when 
 """
 
 import hashlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,12 @@ class Ledger:
         """Commit finished rows as one shard, named by the keys in it; the same shard twice is one shard."""
         keys = "".join(sorted(row["key"] for row in rows))
         name = f"{hashlib.sha256(keys.encode()).hexdigest()[:SHORT]}.parquet"
-        staged = self._store.scratch("ledger") / name
-        write_table(staged, GENERATIONS, rows)
-        self._store.create(f"{self._prefix}/{name}", staged.read_bytes())
-        staged.unlink()
+        staged = self._store.scratch("ledger") / f"{uuid.uuid4().hex[:8]}-{name}"
+        try:
+            write_table(staged, GENERATIONS, rows)
+            self._store.create(f"{self._prefix}/{name}", staged.read_bytes())
+        finally:
+            staged.unlink(missing_ok=True)
 
     def _shards(self) -> Iterator[Path]:
         for key in self._store.keys(self._prefix):

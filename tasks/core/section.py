@@ -29,6 +29,8 @@ class Section(BaseModel):
             value = getattr(self, name)
             if name == RUNTIME:
                 continue
+            if isinstance(value, set | frozenset):
+                raise TypeError(f"{type(self).__name__}.{name} is a set, whose order is no part of it; use a tuple")
             if isinstance(value, Section):
                 identity[name] = value.identity()
             else:

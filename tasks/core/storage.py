@@ -6,6 +6,7 @@ answer raises ``StoreUnreachableError`` instead of looking empty.
 
 import os
 import re
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,12 +63,12 @@ class Store:
             FileNotFoundError: If there is no such object.
             StoreUnreachableError: If the store does not answer.
         """
-        with _reaching(self.url):
+        with reaching(self.url):
             return self._path(key).read_bytes()
 
     def write(self, key: str, data: bytes) -> None:
         """Write an object whole, replacing what was there."""
-        with _reaching(self.url):
+        with reaching(self.url):
             os.replace(self._staged(key, data), self._path(key))
 
     def create(self, key: str, data: bytes) -> bool:
@@ -76,7 +77,7 @@ class Store:
         Returns:
             Whether this call wrote it: of several racing calls exactly one returns True.
         """
-        with _reaching(self.url):
+        with reaching(self.url):
             staged = self._staged(key, data)
             try:
                 os.link(staged, self._path(key))
@@ -88,7 +89,7 @@ class Store:
 
     def upload(self, source: Path, key: str) -> None:
         """Move a finished local file into the store; the source may be gone afterwards."""
-        with _reaching(self.url):
+        with reaching(self.url):
             target = self._path(key)
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync(source)
@@ -103,27 +104,31 @@ class Store:
 
     def size(self, key: str) -> int | None:
         """Return an object's size in bytes, or None when there is none."""
-        with _reaching(self.url):
-            path = self._path(key)
-            return path.stat().st_size if path.is_file() else None
+        with reaching(self.url):
+            try:
+                found = self._path(key).stat()
+            except FileNotFoundError:
+                return None
+            return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is already gone is no error."""
-        with _reaching(self.url):
+        with reaching(self.url):
             self._path(key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects under a folder, sorted."""
-        with _reaching(self.url):
-            folder = self._path(prefix)
-            found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        with reaching(self.url):
+            folders = os.walk(self._path(prefix), onerror=_raise_unless_missing)
+            found = (Path(folder, name) for folder, _, names in folders for name in names if not name.startswith("."))
             return sorted(path.relative_to(self._root).as_posix() for path in found)
 
     def scratch(self, name: str) -> Path:
         """Return a local folder for unfinished work, the same one in every run, on the store's file system if it is local."""
-        folder = self._root / ".work" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        with reaching(self.url):
+            folder = self._root / ".work" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
 
     def _path(self, key: str) -> Path:
         return self._root / safe_key(key)
@@ -147,7 +152,7 @@ class S3Store(Store):
     def __init__(self, url: str) -> None:
         super().__init__(_cache_folder(url))
         self._url = url
-        with _reaching(url):
+        with reaching(url):
             self._s3 = s3_filesystem()
 
     @property
@@ -155,15 +160,15 @@ class S3Store(Store):
         return self._url
 
     def read(self, key: str) -> bytes:
-        with _reaching(self.url):
+        with reaching(self.url):
             return self._s3.cat_file(self._object(key))
 
     def write(self, key: str, data: bytes) -> None:
-        with _reaching(self.url):
+        with reaching(self.url):
             self._s3.pipe_file(self._object(key), data)
 
     def create(self, key: str, data: bytes) -> bool:
-        with _reaching(self.url):
+        with reaching(self.url):
             try:
                 self._s3.pipe_file(self._object(key), data, mode="create")
             except FileExistsError:
@@ -176,11 +181,11 @@ class S3Store(Store):
             return True
 
     def upload(self, source: Path, key: str) -> None:
-        with _reaching(self.url):
+        with reaching(self.url):
             self._s3.put_file(str(source), self._object(key))
 
     def local_path(self, key: str) -> Path:
-        with _reaching(self.url):
+        with reaching(self.url):
             remote, local = self._object(key), self._path(key)
             if self._s3.isfile(remote):
                 self._fetch(remote, local)
@@ -190,21 +195,23 @@ class S3Store(Store):
             return local
 
     def size(self, key: str) -> int | None:
-        with _reaching(self.url):
+        with reaching(self.url):
             try:
-                return self._s3.info(self._object(key), refresh=True)["size"]
+                found = self._s3.info(self._object(key), refresh=True)
             except FileNotFoundError:
                 return None
+            return found["size"] if found["type"] == "file" else None
 
     def delete(self, key: str) -> None:
-        with _reaching(self.url):
+        with reaching(self.url):
             if self._s3.exists(self._object(key)):
                 self._s3.rm_file(self._object(key))
 
     def keys(self, prefix: str) -> list[str]:
-        with _reaching(self.url):
+        with reaching(self.url):
             base = self._url.removeprefix("s3://")
-            return sorted(name.removeprefix(f"{base}/") for name in self._s3.find(self._object(prefix), refresh=True))
+            found = self._s3.find(self._object(prefix), refresh=True)
+            return sorted(name.removeprefix(f"{base}/") for name in found if name.startswith(f"{self._object(prefix)}/"))
 
     def _object(self, key: str) -> str:
         return f"{self._url.removeprefix('s3://')}/{safe_key(key)}"
@@ -253,14 +260,23 @@ def _cache_folder(url: str) -> Path:
     return base / "potstill" / fingerprint(url)[:SHORT]
 
 
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
-    """Tell a store that does not answer from an object that is not there."""
+def reaching(url: str) -> Iterator[None]:
+    """Tell a store that does not answer from an object that is not there.
+
+    Raises:
+        StoreUnreachableError: For any failure of the service or the disk inside the block.
+    """
     try:
         yield
     except (FileNotFoundError, FileExistsError, IsADirectoryError):

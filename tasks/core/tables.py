@@ -31,7 +31,7 @@ def write_table(path: Path, table: Table, rows: Iterable[Any]) -> None:
     for field in table.schema:
         if not field.nullable and data[field.name].null_count:
             raise DataError(f"a row for {path.name} has no {field.name!r}; every row needs one")
-    pq.write_table(data, path, compression="zstd")
+    pq.write_table(data, path, compression="zstd", write_page_checksum=True)
 
 
 def read_table(source: Artifact | Path, table: Table, columns: list[str] | None = None) -> Iterator[Any]:
@@ -47,10 +47,10 @@ def read_table(source: Artifact | Path, table: Table, columns: list[str] | None 
     """
     path = open_file(source, table.file) if isinstance(source, Artifact) else source
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(table.schema):
                 raise DataError(f"{path} has the columns {file.schema_arrow.names}, wanted {table.schema.names}; make it anew")
             for batch in file.iter_batches(columns=columns):
                 yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({error}); delete it and run again") from error

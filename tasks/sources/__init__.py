@@ -5,6 +5,7 @@ write its reader here as a file of its own and add its line to ``READERS``.
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import file_digest
-from tasks.core.storage import s3_filesystem
+from tasks.core.storage import reaching, s3_filesystem
 from tasks.sources.csv import read_csv
 from tasks.sources.hub import hub_identity, read_hub
 from tasks.sources.jsonl import read_jsonl
@@ -69,7 +70,7 @@ def source_identity(source: str) -> str:
 def _open(source: str) -> Iterator[BinaryIO]:
     if source.startswith("s3://"):
         try:
-            with s3_filesystem().open(source, "rb") as file:
+            with reaching(source), s3_filesystem().open(source, "rb") as raw, io.BufferedReader(raw) as file:
                 yield file
         except FileNotFoundError as error:
             raise SettingsError(f"there is no object {source}; check the prompts section of the recipe") from error

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from tasks.core.errors import DataError
 from tasks.sources.row import SourceRow
 
 _EXTRA = "\0extra"
@@ -14,16 +15,21 @@ def read_csv(source: str, file: BinaryIO) -> Iterator[SourceRow]:
     """Yield one row a record; the line is the one the record ends on.
 
     Problems: broken_utf8, wrong_field_count, not_csv.
+
+    Raises:
+        DataError: If a quote is never closed: no row after it can be told.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.DictReader(text, restkey=_EXTRA)
+    rows = csv.DictReader(text, restkey=_EXTRA, strict=True)
     while True:
         try:
             values = next(rows)
         except StopIteration:
             break
-        except csv.Error:  # a NUL or a field beyond the module's limit
-            yield SourceRow(source, rows.line_num, {}, "not_csv")
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):  # everything after the stray quote was taken for one field
+                raise DataError(f"{source} ends inside a quoted field; close the quote that was opened last") from error
+            yield SourceRow(source, rows.line_num + 1, {}, "not_csv")  # a stray quote, or a field beyond the module's limit
             continue
         yield _checked(source, rows.line_num, values)
     text.detach()  # the caller closes the file

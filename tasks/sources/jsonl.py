@@ -1,6 +1,7 @@
 """JSON Lines, read strictly: libraries disagree on broken lines, NaN, deep nesting and byte-order marks; this reader does not."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
@@ -31,7 +32,7 @@ def read_jsonl(source: str, file: BinaryIO) -> Iterator[SourceRow]:
 
 def _parse(source: str, number: int, line: bytes) -> SourceRow:
     try:
-        value: Any = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        value: Any = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is legal JSON and no text
     except UnicodeError:
         return SourceRow(source, number, {}, "broken_utf8")
@@ -42,6 +43,13 @@ def _parse(source: str, number: int, line: bytes) -> SourceRow:
     if not isinstance(value, dict):
         return SourceRow(source, number, {}, "not_an_object")
     return SourceRow(source, number, value)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # 1e999 is legal JSON
+        raise FloatingPointError(text)
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

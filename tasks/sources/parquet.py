@@ -23,5 +23,5 @@ def read_parquet(source: str, file: BinaryIO) -> Iterator[SourceRow]:
                 for values in batch.to_pylist():
                     number += 1
                     yield SourceRow(source, number, values)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(f"{source} is not a whole Parquet file ({error}); export it again") from error

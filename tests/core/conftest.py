@@ -7,19 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.storage import s3_filesystem
-from tests.servers import S3Server, closed_port, run_s3_server
-
-
-@pytest.fixture(scope="session")
-def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """An S3 server on loopback that the AWS environment variables point to."""
-    with pytest.MonkeyPatch.context() as patch, run_s3_server(tmp_path_factory.mktemp("s3")) as server:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        s3_filesystem.cache_clear()
-        yield server
-    s3_filesystem.cache_clear()
+from tests.servers import S3Server, closed_port
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
@@ -48,15 +36,3 @@ def unreachable_s3_url(s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch
         s3_filesystem.cache_clear()
         yield f"s3://{s3_environment.bucket}/unreachable"
     s3_filesystem.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A Prefect server with a database of its own."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DO_NOT_TRACK", "1")
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        with prefect_test_harness(server_startup_timeout=180):
-            yield

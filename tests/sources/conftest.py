@@ -1,4 +1,4 @@
-"""What the source tests share: a function that reads bytes as a source, an S3 server."""
+"""What the source tests share: a function that reads bytes as a source."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 
 from tasks.sources import SourceRow, read_source
-from tests.core.conftest import s3_environment
-
-__all__ = ["s3_environment"]
 
 ReadBytes = Callable[[str, bytes], list[SourceRow]]
 
