@@ -10,18 +10,19 @@ from tasks.core.environment import prepare_libraries
 from tasks.core.storage import s3_filesystem
 from tests.servers import S3Server, run_s3_server
 
+os.environ["HF_HUB_OFFLINE"] = "1"
+prepare_libraries()  # here, because test files import the libraries when they are collected
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep Prefect's database and all caches of the session in a temporary folder, and the libraries quiet and offline."""
     home = tmp_path_factory.mktemp("home")
-    prepare_libraries()
     own = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "prefect" / "storage"),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "XDG_CACHE_HOME": str(home / "cache"),
-        "HF_HUB_OFFLINE": "1",
     }
     before = {name: os.environ.get(name) for name in (*own, "PREFECT_API_URL")}
     os.environ.update(own)

@@ -14,6 +14,7 @@ from tasks.core.errors import PreemptedError, StageFailedError
 STOPPED = 75
 """Exit status of a worker that was told to stop and can be resumed (EX_TEMPFAIL of sysexits.h)."""
 
+_PARENT = "POTSTILL_PARENT"
 _POLL_SECONDS = 0.5
 _SHOWN_LOG_LINES = 20
 
@@ -38,7 +39,7 @@ def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, wat
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), _PARENT: str(os.getpid())},
         )
     try:
         while process.poll() is None:
@@ -62,7 +63,8 @@ def end_with_parent() -> None:
 
     No orphan keeps a device, or writes a checkpoint that the next attempt is already resuming from.
     """
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    parent = int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

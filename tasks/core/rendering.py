@@ -35,12 +35,17 @@ def render_example(tokenizer: Any, messages: list[Message], text: str | None, co
         return prompt, [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     answer: Message = {"role": "assistant", "content": completion}
     whole = _template(tokenizer, [*messages, answer], add_generation_prompt=False)
-    if whole[: len(prompt)] != prompt:
+    if whole[: len(prompt)] == prompt:
+        return prompt, whole[len(prompt) :]
+    # White space at the start of an answer may merge with the prompt's last token; the model sees them apart.
+    asked = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    answered = tokenizer.apply_chat_template([*messages, answer], tokenize=False)
+    if not answered.startswith(asked):
         raise ModelError(
             f"the chat template of {tokenizer.name_or_path} renders a prompt differently once it is answered; "
             "the student would be trained on prompts it never sees: use another template, or prompts.chat: false"
         )
-    return prompt, whole[len(prompt) :]
+    return prompt, list(tokenizer(answered[len(asked) :], add_special_tokens=False)["input_ids"])
 
 
 def _template(tokenizer: Any, messages: list[Message], *, add_generation_prompt: bool) -> list[int]:

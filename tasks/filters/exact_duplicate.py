@@ -12,11 +12,15 @@ def reject_exact_duplicates(context: FilterContext) -> Callable[[Candidate], str
     seen: set[str] = set()
 
     def rule(candidate: Candidate) -> str | None:
-        turns = [" ".join(message["content"].lower().split()) for message in candidate.messages]
-        content = fingerprint([turns, candidate.text, " ".join(candidate.completion.lower().split())])
+        turns = [[message["role"], _plain(message["content"])] for message in candidate.messages]
+        content = fingerprint([turns, _plain(candidate.text or ""), _plain(candidate.completion)])
         if content in seen:
             return "exact_duplicate"
         seen.add(content)
         return None
 
     return rule
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())

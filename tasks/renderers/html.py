@@ -22,15 +22,15 @@ def render_html(report: Report, losses: Path) -> str:
     # The plots are the only markup that is not escaped; they are drawn from numbers and from names of ours.
     plots = [
         ("Scores on the test items", Markup(plot_scores(report))),
-        ("What each model costs to run", Markup(plot_costs(report))),
         ("Training of the student", Markup(plot_losses(losses))),
+        ("What each model costs to run", Markup(plot_costs(report))),
     ]
     return environment.get_template("report.html.j2").render(
         report=report,
         verdict=VERDICTS[report.verdict],
         headline=with_interval(report.retained),
         savings=[
-            ("accuracy retained", share(report.retained.value)),
+            (f"{report.metric} retained", share(report.retained.value)),
             ("less latency", share(report.savings.latency)),
             ("less memory", share(report.savings.memory)),
             ("less cost", share(report.savings.cost)),

@@ -10,11 +10,12 @@ def table_rows(report: Report) -> list[dict[str, str]]:
     """Return the three models' results, one row a figure, with the models as columns."""
     models = report.models
     rows = [
-        {"figure": name, **{model: with_interval(result.metrics[name]) for model, result in models.items()}}
+        {"figure": name.replace("_", "-"), **{model: with_interval(result.metrics[name]) for model, result in models.items()}}
         for name in models["teacher"].metrics
     ]
     rows += [
         {"figure": "latency, one request", **{model: milliseconds(r.latency_seconds) for model, r in models.items()}},
+        {"figure": "answers outside the labels", **{model: _invalid(r.invalid_ratio) for model, r in models.items()}},
         {"figure": "items per second", **{model: f"{r.items_per_second:.1f}" for model, r in models.items()}},
         {"figure": "peak memory", **{model: mebibytes(r.peak_memory_bytes) for model, r in models.items()}},
         {"figure": "weights", **{model: mebibytes(r.weight_bytes) for model, r in models.items()}},
@@ -48,3 +49,7 @@ def render_markdown(report: Report) -> str:
         f"| | teacher | baseline | student |\n|---|---|---|---|\n{rows}\n\n"
         f"| comparison | |\n|---|---|\n{comparisons}\n"
     )
+
+
+def _invalid(ratio: float | None) -> str:
+    return "-" if ratio is None else share(ratio)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from tasks.renderers.schema import Report
 
-COLOURS = {"teacher": "#64748b", "baseline": "#cbd5e1", "student": "#0f766e"}
+COLOURS = {"teacher": "#64748b", "baseline": "#a8b5c7", "student": "#0f766e"}
 _STYLE: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
@@ -27,6 +27,7 @@ _STYLE: Any = {
     "axes.labelcolor": "#475569",
     "xtick.color": "#475569",
     "ytick.color": "#475569",
+    "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
     "svg.hashsalt": "potstill",  # the same report gives the same bytes
 }
 
@@ -35,7 +36,7 @@ def plot_scores(report: Report) -> str:
     """Return bars of every metric by model, with 95 % intervals."""
     names = list(report.models["teacher"].metrics)
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(4.6, 2.9))
+        figure, axes = plt.subplots(figsize=(4.6, 2.7))
         for position, (model, result) in enumerate(report.models.items()):
             values = [result.metrics[name] for name in names]
             below = [
@@ -62,10 +63,12 @@ def plot_costs(report: Report) -> str:
         ("weights, MiB", [result.weight_bytes / 2**20 for result in report.models.values()]),
     ]
     with plt.rc_context(_STYLE):
-        figure, all_axes = plt.subplots(1, len(panels), figsize=(6.4, 2.6))
+        figure, all_axes = plt.subplots(1, len(panels), figsize=(9.2, 2.6))
         for axes, (title, values) in zip(all_axes, panels, strict=True):
             bars = axes.bar(list(report.models), values, color=[COLOURS[model] for model in report.models])
-            axes.bar_label(bars, fmt="%.3g", fontsize=8, padding=2)
+            axes.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}", fontsize=9, padding=2)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
             axes.set_title(title, fontsize=10)
             axes.tick_params(axis="x", labelsize=8)
             axes.margins(y=0.15)
@@ -76,13 +79,14 @@ def plot_losses(metrics: Path) -> str:
     """Return the training and validation loss by step."""
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(4.6, 2.6))
+        figure, axes = plt.subplots(figsize=(4.6, 2.7))
         _line(axes, rows, "loss", label="training", colour=COLOURS["student"], style="-")
         _line(axes, rows, "eval_loss", label="validation", colour="#b45309", style="o--")
         axes.set_xlabel("step")
         axes.set_ylabel("loss, nats per token")
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=9)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9)
         return _svg(figure)
 
 

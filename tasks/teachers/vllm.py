@@ -18,12 +18,14 @@ if not has_cuda():
     # One process: on a CPU a second one would take a core from the engine. vLLM reads this at import.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 
+from safetensors import SafetensorError
 from vllm import EngineArgs, LLMEngine, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 
+_NO_WEIGHTS = "Cannot find any model weights"
 _CPU_NUM_SEQS = 32
 _CPU_BLOCK_TOKENS = 128
 _WINDOW = 2  # full batches in flight: the waiting queue is never empty, and memory stays bounded
@@ -45,11 +47,14 @@ class Engine:
             ModelError: If vLLM cannot load the model with these settings.
         """
         self._sampling = sampling
-        arguments = engine_arguments(model, sampling, runtime)
         try:
+            arguments = engine_arguments(model, sampling, runtime)
             self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments, **extra))
-        except (ValueError, OSError) as error:
-            raise ModelError(f"vLLM cannot load {model}: {error}") from error
+        except (ValueError, OSError, RuntimeError, SafetensorError) as error:
+            cleanup_dist_env_and_memory()
+            if isinstance(error, RuntimeError) and _NO_WEIGHTS not in str(error):
+                raise  # a device or process failed, which another attempt may not see
+            raise ModelError(f"vLLM cannot load {model}: {error}; check its files, and dtype and length limits") from error
         self._window = _WINDOW * self._engine.vllm_config.scheduler_config.max_num_seqs
         self.tokenizer: Any = None if extra.get("skip_tokenizer_init") else self._engine.get_tokenizer()
         self.steps = 0

@@ -7,6 +7,7 @@ optimizer state silently trains something else. So only checkpoints whose manife
 import json
 import logging
 import os
+import uuid
 from pathlib import Path
 
 from tasks.core.fingerprint import file_digest
@@ -34,7 +35,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         if _is_whole(checkpoint):
             return checkpoint
         _logger.warning("%s is torn and was set aside; the one before it is used", checkpoint.name)
-        os.replace(checkpoint, checkpoint.with_name(f"torn-{checkpoint.name}-{os.getpid()}"))
+        os.replace(checkpoint, checkpoint.with_name(f"torn-{checkpoint.name}-{uuid.uuid4().hex[:8]}"))
     return None
 
 

@@ -71,7 +71,8 @@ def test_a_source_on_s3_is_read_and_has_the_identity_of_its_content(s3_environme
     store = open_store(f"s3://{s3_environment.bucket}/{tmp_path.name}")
     pq.write_table(pa.table({"prompt": ["a", "b"]}), tmp_path / "rows.parquet")
     (tmp_path / "rows.csv").write_text("prompt\na\nb\n")
-    for name in ("rows.csv", "rows.parquet"):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
         local, remote = tmp_path / name, f"{store.url}/{name}"
         store.write(name, local.read_bytes())
         rows = list(read_source(remote))
