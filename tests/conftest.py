@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.environment import prepare_libraries
-from tasks.core.storage import s3_filesystem
+from tasks.core.s3 import s3_filesystem
 from tests.servers import S3Server, run_s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import file_digest
-from tasks.core.storage import reaching, s3_filesystem
+from tasks.core.s3 import s3_filesystem
+from tasks.core.storage import reaching
 from tasks.sources.csv import read_csv
 from tasks.sources.hub import hub_identity, read_hub
 from tasks.sources.jsonl import read_jsonl

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.storage import s3_filesystem
+from tasks.core.s3 import s3_filesystem
 from tests.servers import S3Server, closed_port
 
 

@@ -1,0 +1,118 @@
+"""The artefact store on S3, through s3fs: conditional writes, time-outs that end every call, and a local cache for reading."""
+
+import os
+import uuid
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tasks.core.fingerprint import SHORT, fingerprint
+from tasks.core.storage import Store, reaching, safe_key
+
+_PRECONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "pre-conditions")
+_S3_TIMEOUTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+}
+
+
+class S3Store(Store):
+    """A store under an S3 prefix; objects read as files are kept in a local cache folder."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_cache_folder(url))
+        self._url = url
+        with reaching(url):
+            self._s3 = s3_filesystem()
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def read(self, key: str) -> bytes:
+        with reaching(self.url):
+            return self._s3.cat_file(self._object(key))
+
+    def write(self, key: str, data: bytes) -> None:
+        with reaching(self.url):
+            self._s3.pipe_file(self._object(key), data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        with reaching(self.url):
+            try:
+                self._s3.pipe_file(self._object(key), data, mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                # Servers other than AWS answer 412 in words that s3fs does not recognise as "exists".
+                if any(word in repr(error) for word in _PRECONDITION_FAILED):
+                    return False
+                raise
+            return True
+
+    def upload(self, source: Path, key: str) -> None:
+        with reaching(self.url):
+            self._s3.put_file(str(source), self._object(key))
+
+    def local_path(self, key: str) -> Path:
+        with reaching(self.url):
+            remote, local = self._object(key), self._path(key)
+            if self._s3.isfile(remote):
+                self._fetch(remote, local)
+            else:
+                for name in self._s3.find(remote):
+                    self._fetch(name, local / name.removeprefix(f"{remote}/"))
+            return local
+
+    def size(self, key: str) -> int | None:
+        with reaching(self.url):
+            try:
+                found = self._s3.info(self._object(key), refresh=True)
+            except FileNotFoundError:
+                return None
+            return found["size"] if found["type"] == "file" else None
+
+    def delete(self, key: str) -> None:
+        with reaching(self.url):
+            if self._s3.exists(self._object(key)):
+                self._s3.rm_file(self._object(key))
+
+    def keys(self, prefix: str) -> list[str]:
+        with reaching(self.url):
+            base = self._url.removeprefix("s3://")
+            found = self._s3.find(self._object(prefix), refresh=True)
+            return sorted(name.removeprefix(f"{base}/") for name in found if name.startswith(f"{self._object(prefix)}/"))
+
+    def _object(self, key: str) -> str:
+        return f"{self._url.removeprefix('s3://')}/{safe_key(key)}"
+
+    def _fetch(self, remote: str, local: Path) -> None:
+        size = self._s3.info(remote, refresh=True)["size"]
+        if local.is_file() and local.stat().st_size == size:  # objects under an artefact never change
+            return
+        local.parent.mkdir(parents=True, exist_ok=True)
+        partial = local.with_name(f".{local.name}.{uuid.uuid4().hex[:8]}")
+        self._s3.get_file(remote, str(partial))
+        os.replace(partial, local)
+
+
+@lru_cache(maxsize=1)
+def s3_filesystem() -> Any:
+    """Return the process's S3 file system, with time-outs that end every call and no stale listings."""
+    import s3fs
+    from botocore.handlers import add_expect_header
+
+    filesystem = s3fs.S3FileSystem(config_kwargs=_S3_TIMEOUTS, use_listings_cache=False, skip_instance_cache=True)
+    filesystem.retries = 2  # multiplies with botocore's own attempts
+    filesystem.connect()
+    # With "Expect: 100-continue" a server that accepts a connection and then falls silent holds a PUT for ever:
+    # the read time-out does not start before the body is sent.
+    client: Any = filesystem.s3
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return filesystem
+
+
+def _cache_folder(url: str) -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    return base / "potstill" / fingerprint(url)[:SHORT]
