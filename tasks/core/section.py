@@ -6,6 +6,24 @@ from pydantic import BaseModel, ConfigDict
 
 RUNTIME = "runtime"
 
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+    "minItems": "items: at least",
+    "pattern": "pattern:",
+}
+
+
+def describe_bounds(schema: dict[str, Any]) -> None:
+    """Append every field's bounds to its description in a JSON schema: Prefect's form shows descriptions and no bounds."""
+    for field in schema.get("properties", {}).values():
+        places = [field, *field.get("anyOf", [])]
+        bounds = [f"{words} {place[name]}" for place in places for name, words in _BOUNDS.items() if name in place]
+        if bounds and "description" in field:
+            field["description"] += f" ({', '.join(bounds)})"
+
 
 class Section(BaseModel):
     """One part of a recipe.
@@ -15,7 +33,7 @@ class Section(BaseModel):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, json_schema_extra=describe_bounds
     )
 
     def identity(self) -> dict[str, Any]:

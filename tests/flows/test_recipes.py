@@ -70,3 +70,10 @@ def test_every_setting_has_a_description_for_the_form() -> None:
     ]
 
     assert undescribed == []
+
+
+def test_the_form_shows_the_bounds_of_a_setting() -> None:
+    sampling = DistillConfig.model_json_schema()["$defs"]["Sampling"]["properties"]
+
+    assert sampling["temperature"]["description"].endswith("higher is more varied. (at least 0, at most 2)")
+    assert sampling["top_p"]["description"].endswith("(more than 0, at most 1)")
