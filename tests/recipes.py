@@ -18,8 +18,8 @@ _TRAINING: dict[str, Any] = {
 _SAMPLING = {"max_new_tokens": 4, "max_prompt_tokens": 60, "dtype": "float32"}
 
 
-def tiny_recipe(folder: Path) -> Path:
-    """Write a recipe, its data and its model; the store is the folder's ``artifacts``."""
+def tiny_recipe(folder: Path, store: str | None = None) -> Path:
+    """Write a recipe, its data and its model; the store is the folder's ``artifacts`` unless another is given."""
     rows = [
         {"text": f"the still is {'hot' if number % 2 else 'cold'} today {number}", "label": "warm" if number % 2 else "cool"}
         for number in range(64)
@@ -28,7 +28,7 @@ def tiny_recipe(folder: Path) -> Path:
     for split, chosen in splits.items():
         (folder / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in chosen), encoding="utf-8")
     recipe = {
-        "store": str(folder / "artifacts"),
+        "store": store or str(folder / "artifacts"),
         "prompts": {
             **{split: [str(folder / f"{split}.jsonl")] for split in splits},
             "task": "CLASSIFICATION",

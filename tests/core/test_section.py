@@ -19,7 +19,7 @@ class Sampling(Section):
     """A part of a part."""
 
     temperature: float = Field(default=0.7, ge=0)
-    """Zero takes the likeliest token. (at least 0)"""
+    """Zero takes the likeliest token."""
 
     runtime: Machines = Machines()
 
@@ -66,4 +66,6 @@ def test_not_a_number_has_no_identity() -> None:
 
 
 def test_the_string_under_a_field_describes_it_in_the_form() -> None:
-    assert Sampling.model_json_schema()["properties"]["temperature"]["description"] == "Zero takes the likeliest token. (at least 0)"
+    temperature = Sampling.model_json_schema()["properties"]["temperature"]
+
+    assert temperature["description"] == "Zero takes the likeliest token. (at least 0)"

@@ -1,4 +1,4 @@
-"""The whole path on real parts and a tiny model: run, run again, be killed and go on."""
+"""The whole path on real parts and a tiny model: run and run again on S3, be killed and go on in a local folder."""
 
 import json
 import os
@@ -21,6 +21,7 @@ from tasks.core.records import GENERATIONS
 from tasks.core.tables import read_table
 from tasks.report import read_report
 from tests.recipes import tiny_recipe
+from tests.servers import S3Server
 
 pytestmark = pytest.mark.slow
 
@@ -28,9 +29,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose teacher is a tiny model and whose student is half of it."""
-    return tiny_recipe(tmp_path_factory.mktemp("distill"))
+def recipe(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -> Path:
+    """A recipe whose teacher is a tiny model and whose student is half of it; its artefacts live on S3."""
+    return tiny_recipe(tmp_path_factory.mktemp("distill"), store=f"s3://{s3_environment.bucket}/distill")
 
 
 @pytest.fixture(scope="module")
