@@ -20,24 +20,10 @@ from tasks.core.artifact import Artifact
 from tasks.core.records import GENERATIONS
 from tasks.core.tables import read_table
 from tasks.report import read_report
-from tests.recipes import tiny_recipe
-from tests.servers import S3Server
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -> Path:
-    """A recipe whose teacher is a tiny model and whose student is half of it; its artefacts live on S3."""
-    return tiny_recipe(tmp_path_factory.mktemp("distill"), store=f"s3://{s3_environment.bucket}/distill")
-
-
-@pytest.fixture(scope="module")
-def report(recipe: Path, prefect_server: None) -> Artifact:
-    """The report of a first, undisturbed run."""
-    return distill(load_recipe(recipe))
 
 
 def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:

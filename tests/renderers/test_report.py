@@ -46,7 +46,7 @@ def test_markdown_has_the_verdict_and_every_figure() -> None:
     assert text.startswith("# quickstart: Ship it\n")
     for row in (
         "| accuracy | 91.2% (89.2% to 93.2%) | 51.1% (49.1% to 53.1%) | 87.2% (85.2% to 89.2%) |",
-        "| macro_f1 | 90.2% (88.2% to 92.2%) | 50.1% (48.1% to 52.1%) | 86.2% (84.2% to 88.2%) |",
+        "| macro-f1 | 90.2% (88.2% to 92.2%) | 50.1% (48.1% to 52.1%) | 86.2% (84.2% to 88.2%) |",
         "| latency, one request | 61.2 ms (60.0 to 62.4) | 21.7 ms (21.3 to 22.1) | 21.9 ms (21.5 to 22.3) |",
         "| items per second | 38.5 | 120.1 | 118.4 |",
         "| peak memory | 1,210 MiB | 421 MiB | 423 MiB |",
