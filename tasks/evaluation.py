@@ -14,7 +14,7 @@ from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights, weight_bytes
-from tasks.metrics import METRICS
+from tasks.metrics import CLOSED_SET_METRICS, METRICS, OPEN_METRICS
 from tasks.metrics.answers import normalise_answer, normalise_label
 from tasks.metrics.intervals import bootstrap_median
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob
@@ -68,7 +68,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         texts, references = [row["answer"] for row in predictions], [row["reference"] for row in predictions]
         draft.counts = {"items": len(items), "correct": sum(row["correct"] for row in predictions)}
         draft.summary = {
-            "metrics": {name: metric(texts, references) for name, metric in METRICS.items() if labels or name == "accuracy"},
+            "metrics": {name: METRICS[name](texts, references) for name in (CLOSED_SET_METRICS if labels else OPEN_METRICS)},
             "invalid_ratio": sum(text not in known for text in texts) / len(texts) if known else None,
             "latency_seconds": bootstrap_median(latencies).model_dump(),
             "items_per_second": measurement.items_per_second,

@@ -13,6 +13,7 @@ from tasks.core.records import PREDICTIONS, Prediction
 from tasks.core.section import Section
 from tasks.core.tables import read_table
 from tasks.metrics import METRICS
+from tasks.metrics.accuracy import accuracy
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
@@ -113,7 +114,7 @@ def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
         verdict=verdict,
         reason=reason,
         min_retained=settings.min_retained,
-        metric="accuracy",
+        metric=next(iter(models["teacher"].metrics)),
         items=len(same),
         retained=retained,
         gap_closed=paired_bootstrap(correct, lambda mean: _ratio(mean[2] - mean[1], mean[0] - mean[1])),
@@ -133,7 +134,7 @@ def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
     answers, references = [row["answer"] for row in predictions], [row["reference"] for row in predictions]
     metrics: dict[str, Interval] = {}
     for name in record.summary["metrics"]:
-        if name == "accuracy":
+        if METRICS[name] is accuracy:
             metrics[name] = wilson(sum(row["correct"] for row in predictions), len(predictions))
         else:
             metrics[name] = resampled(answers, references, METRICS[name])

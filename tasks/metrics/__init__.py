@@ -12,4 +12,9 @@ from tasks.metrics.macro_f1 import macro_f1
 METRICS: dict[str, Callable[[Sequence[str], Sequence[str]], float]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,
+    "exact_match": accuracy,  # of answers that were normalised as free text
 }
+CLOSED_SET_METRICS = ("accuracy", "macro_f1")
+"""Metrics of a task with labels; the first is the one the verdict is about."""
+OPEN_METRICS = ("exact_match",)
+"""Metrics of a task without labels."""
