@@ -4,9 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRA ?= cpu
 
-# What pip knows of local wheels, uv is told; only where pip knows none does PyTorch's own index supply the CPU build of torch.
+# What pip knows of local wheels, uv is told; where pip knows none, uv takes the CPU build of torch from PyTorch itself.
 FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
-UV_INSTALL = $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu UV_INDEX_STRATEGY=unsafe-best-match) $(BIN)/uv pip
+UV_INSTALL = $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_TORCH_BACKEND=$(if $(filter cpu,$(EXTRA)),cpu,auto)) $(BIN)/uv pip
 
 .PHONY: help demo test test-fast lint format bench lock clean
 
