@@ -51,7 +51,7 @@ bench: .venv/installed-dev ## Benchmarks, one JSON object a line
 lock: .venv/bin/uv ## Resolve the lock files anew
 	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo pyproject.toml -o requirements-cpu.lock
 	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo --group dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cuda pyproject.toml -o requirements-cuda.lock
+	$(BIN)/uv pip compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cuda --extra demo pyproject.toml -o requirements-cuda.lock
 
 clean: ## Remove the environment; artefacts are kept
 	rm -rf .venv
