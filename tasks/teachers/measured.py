@@ -41,7 +41,7 @@ class MeasuringJob(BaseModel):
 
 
 class Answer(BaseModel):
-    """One answer, its length limit not yet judged."""
+    """One answer as it was given."""
 
     text: str
     finish_reason: str

@@ -48,7 +48,7 @@ class Engine:
         """
         self._sampling = sampling
         try:
-            arguments = engine_arguments(model, sampling, runtime)
+            arguments = engine_arguments(model, sampling, runtime, cuda=has_cuda())
             self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments, **extra))
         except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             cleanup_dist_env_and_memory()
@@ -111,15 +111,15 @@ class Engine:
         )
 
 
-def engine_arguments(model: Path | str, sampling: Sampling, runtime: EngineRuntime) -> dict[str, Any]:
-    """Return vLLM's engine arguments for this machine: every setting that was left empty gets a value that suits the device.
+def engine_arguments(model: Path | str, sampling: Sampling, runtime: EngineRuntime, *, cuda: bool) -> dict[str, Any]:
+    """Return vLLM's engine arguments for a device: every setting that was left empty gets a value that suits the device.
 
     Args:
         model: Local folder or hub id.
         sampling: Number format and context length.
         runtime: The user's choices; None means "choose".
+        cuda: Whether the device is a CUDA one, or a CPU.
     """
-    cuda = has_cuda()
     arguments: dict[str, Any] = {
         "model": str(model),
         "dtype": sampling.dtype,

@@ -57,7 +57,7 @@ def test_a_value_out_of_bounds_is_refused() -> None:
 
 def test_a_section_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(Teaching(), "model", "another")  # noqa: B010 - the type checker refuses the plain assignment too
+        Teaching().__setattr__("model", "another")
 
 
 def test_not_a_number_has_no_identity() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from tasks.core.environment import has_cuda
 from tasks.core.errors import ModelError
 from tasks.core.rendering import render_prompt
 from tasks.teachers.exchange import Completion, Request
@@ -149,9 +148,8 @@ def test_a_model_that_cannot_be_loaded_is_refused(tmp_path: Path, damage: Callab
         Engine(folder, GREEDY, RUNTIME)
 
 
-@pytest.mark.skipif(has_cuda(), reason="the values for a machine without CUDA")
 def test_on_a_cpu_the_cache_holds_one_full_batch(model: Path) -> None:
-    arguments = engine_arguments(model, GREEDY, EngineRuntime())
+    arguments = engine_arguments(model, GREEDY, EngineRuntime(), cuda=False)
     blocks, block_tokens, layers, heads, head_dim, keys_and_values, value_bytes = 2, 128, 2, 2, 32, 2, 4
     assert arguments["max_num_seqs"] == 32
     assert arguments["max_model_len"] == 80
@@ -162,16 +160,21 @@ def test_on_a_cpu_the_cache_holds_one_full_batch(model: Path) -> None:
     assert "gpu_memory_utilization" not in arguments
 
 
-@pytest.mark.skipif(has_cuda(), reason="the values for a machine without CUDA")
 def test_what_the_user_chose_is_kept(model: Path) -> None:
     chosen = EngineRuntime(max_num_seqs=4, kv_cache_bytes=1 << 24, enforce_eager=False)
-    arguments = engine_arguments(model, GREEDY, chosen)
+    arguments = engine_arguments(model, GREEDY, chosen, cuda=False)
     assert (arguments["max_num_seqs"], arguments["kv_cache_memory_bytes"], arguments["enforce_eager"]) == (4, 1 << 24, False)
 
 
 @pytest.mark.parametrize(("dtype", "value_bytes"), [("auto", 4), ("float32", 4), ("bfloat16", 2), ("float16", 2)])
-@pytest.mark.skipif(has_cuda(), reason="the values for a machine without CUDA")
 def test_the_cache_is_as_large_as_the_number_format_asks_for(model: Path, dtype: str, value_bytes: int) -> None:
     sampling = Sampling.model_validate({**GREEDY.model_dump(), "dtype": dtype})
-    size = engine_arguments(model, sampling, RUNTIME)["kv_cache_memory_bytes"]
+    size = engine_arguments(model, sampling, RUNTIME, cuda=False)["kv_cache_memory_bytes"]
     assert size == BATCH * 2 * 128 * 2 * 2 * 32 * 2 * value_bytes
+
+
+def test_on_cuda_vllm_chooses_what_the_user_left_open(model: Path) -> None:
+    arguments = engine_arguments(model, GREEDY, EngineRuntime(gpu_memory_utilization=0.8, tensor_parallel_size=2), cuda=True)
+    assert (arguments["gpu_memory_utilization"], arguments["tensor_parallel_size"], arguments["enforce_eager"]) == (0.8, 2, False)
+    assert "max_num_seqs" not in arguments
+    assert "kv_cache_memory_bytes" not in arguments
