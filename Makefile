@@ -8,7 +8,7 @@ EXTRA ?= cpu
 FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
 UV_INSTALL = $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_TORCH_BACKEND=$(if $(filter cpu,$(EXTRA)),cpu,auto)) $(BIN)/uv pip
 
-.PHONY: help demo test test-fast lint format bench lock clean
+.PHONY: help demo test test-fast chaos lint format bench lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,9 @@ test: .venv/installed-dev ## Install, then run all tests
 
 test-fast: .venv/installed-dev ## Only the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
+
+chaos: .venv/installed-dev ## Kill runs and engines dozens of times; takes a quarter of an hour
+	$(BIN)/python -m pytest -s tests/chaos
 
 lint: .venv/installed-dev ## Style, import borders and types
 	$(BIN)/ruff format --check .

@@ -4,8 +4,9 @@ from prefect import flow
 
 from tasks.core.artifact import Artifact
 from tasks.core.caching import run_cached
-from tasks.model import ModelSettings, PruningSettings, prepare_model, prune_model
+from tasks.model import ModelSettings, PruningSettings, prepare_endpoint, prepare_model, prune_model
 from tasks.student import train
+from tasks.teachers.endpoint.settings import EndpointSettings
 from tasks.trainers.settings import TrainingSettings
 
 
@@ -13,6 +14,12 @@ from tasks.trainers.settings import TrainingSettings
 def initialise_model(settings: ModelSettings, store: str) -> Artifact:
     """Make a model ready to be run and trained."""
     return run_cached(prepare_model, settings=settings, store=store)
+
+
+@flow(name="endpoint", persist_result=True, result_serializer="json")
+def register_endpoint(settings: EndpointSettings, store: str) -> Artifact:
+    """Make an endpoint a teacher."""
+    return run_cached(prepare_endpoint, settings=settings, store=store)
 
 
 @flow(name="pruning", persist_result=True, result_serializer="json")

@@ -67,7 +67,7 @@ def curate(
         kept: list[Example] = []
         rejected: list[Example] = []
         for row in _answers(prompts, generations):
-            candidate = Candidate(row["messages"], row["text"], row["answer"], row["finish_reason"])
+            candidate = Candidate(row["task"], row["messages"], row["text"], row["answer"], row["finish_reason"])
             reasons = [reason for rule in rules.values() if (reason := rule(candidate))]
             (rejected if reasons else kept).append(_example(row, reasons))
         write_table(draft.path / EXAMPLES.file, EXAMPLES, kept)

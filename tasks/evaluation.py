@@ -1,9 +1,11 @@
 """The evaluation stage: one model answers the test prompts; what it said, how right it was, how fast, in how much memory."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.caching import Stage
@@ -14,13 +16,17 @@ from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights, weight_bytes
-from tasks.metrics import CLOSED_SET_METRICS, METRICS, OPEN_METRICS
+from tasks.generating.asking import FAILURES
+from tasks.generating.opening import endpoint_of, teacher_name
+from tasks.metrics import METRICS
 from tasks.metrics.answers import normalise_answer, normalise_label
 from tasks.metrics.intervals import bootstrap_median
+from tasks.metrics.selection import is_closed, rows_by_metric
+from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob
-from tasks.teachers.settings import EngineRuntime, Sampling
+from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=1)
+STAGE = Stage("evaluation", version=2)
 LATENCIES_FILE = "latencies.json"
 
 
@@ -36,6 +42,15 @@ class EvaluationSettings(Section):
     engine: EngineRuntime = EngineRuntime()
     """The engine's settings; part of the identity here, for they decide speed and memory."""
 
+    endpoint: EndpointRuntime = EndpointRuntime()
+    """How a teacher that is an endpoint is asked; part of the identity here, for it decides speed and cost."""
+
+    @model_validator(mode="after")
+    def _timed(self) -> Self:
+        if self.endpoint.batch:
+            raise ValueError("evaluation.endpoint.batch: a batch tells nothing about speed; leave it off for the test prompts")
+        return self
+
 
 @STAGE.task
 def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model: Artifact) -> Artifact:
@@ -45,39 +60,66 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         settings: How it is tested.
         store: URL of the artefact store.
         prompts: A ``prompts`` artefact; its test split is answered.
-        model: A ``model`` or ``student`` artefact.
+        model: A ``model`` artefact, of weights or of an endpoint, or a ``student`` artefact.
 
     Returns:
         Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json; the record's summary has the metrics,
-        speed, memory and size.
+        speed, memory, size and cost. Memory and size of an endpoint's model are None: they cannot be known.
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
+        SettingsError: If the endpoint denies access or does not know the model.
+        StageFailedError: If the engine failed, or the endpoint failed too many test prompts.
+        BudgetExceededError: If the endpoint's budget has no room for all test prompts.
     """
     with STAGE.draft(store, settings, prompts=prompts, model=model) as draft:
         items = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "test"]
-        weights = locate_weights(model)
-        stage_logger().info("evaluation: %d items, in a fresh process", len(items))
-        measurement = _measure(prompts, weights, settings, draft.scratch)
         labels = read_record(prompts).summary["labels"]
-        predictions = [_score(item, measurement.answers[item["id"]], closed=bool(labels)) for item in items]
+        settings = _with_choices(settings, labels)
+        endpoint, weights = endpoint_of(model), None
+        if endpoint is None:
+            stage_logger().info("evaluation: %d items, in a fresh process", len(items))
+            weights = locate_weights(model)
+            measurement = _measure(prompts, weights, settings, draft.scratch)
+        else:
+            stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
+            measurement = _ask(endpoint, items, settings, draft.scratch)
+        predictions = [_score(item, measurement.answers[item["id"]]) for item in items]
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
         latencies = measurement.latencies_seconds
         (draft.path / LATENCIES_FILE).write_text(json.dumps(latencies), encoding="utf-8")
-        known = {normalise_label(label) for label in labels}
-        texts, references = [row["answer"] for row in predictions], [row["reference"] for row in predictions]
         draft.counts = {"items": len(items), "correct": sum(row["correct"] for row in predictions)}
+        if failed := sum(row["finish_reason"] in FAILURES for row in predictions):
+            draft.counts["failed"] = failed
         draft.summary = {
-            "metrics": {name: METRICS[name](texts, references) for name in (CLOSED_SET_METRICS if labels else OPEN_METRICS)},
-            "invalid_ratio": sum(text not in known for text in texts) / len(texts) if known else None,
+            "name": teacher_name(model),
+            "metrics": _metrics(predictions),
+            "invalid_ratio": _invalid_ratio(predictions, labels),
             "latency_seconds": bootstrap_median(latencies).model_dump(),
             "items_per_second": measurement.items_per_second,
             "tokens_per_second": measurement.tokens_per_second,
             "peak_memory_bytes": measurement.peak_memory_bytes,
-            "weight_bytes": weight_bytes(weights),
+            "weight_bytes": None if weights is None else weight_bytes(weights),
+            "cost_per_1k_requests": measurement.cost_per_1k_requests,
         }
         stage_logger().info("evaluation: %s %s", draft.counts, draft.summary)
         return draft.publish()
+
+
+def _with_choices(settings: EvaluationSettings, labels: Sequence[str]) -> EvaluationSettings:
+    """Return the settings with the labels spelled out where answers must be one of them."""
+    form = settings.sampling.structured_output
+    if form is None or not form.labels:
+        return settings
+    sampling = settings.sampling.model_copy(update={"structured_output": StructuredOutput(choice=tuple(labels))})
+    return settings.model_copy(update={"sampling": sampling})
+
+
+def _ask(endpoint: EndpointSettings, items: Sequence[Prompt], settings: EvaluationSettings, workspace: Path) -> Measurement:
+    from tasks.teachers.endpoint.measured import measure_endpoint
+
+    kept = workspace / "paid_answers.jsonl"
+    return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.latency_requests, kept)
 
 
 def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, workspace: Path) -> Measurement:
@@ -103,7 +145,28 @@ def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, wor
     return measurement
 
 
-def _score(item: Prompt, answer: Answer, *, closed: bool) -> Prediction:
-    normalise = normalise_label if closed else normalise_answer
+def _score(item: Prompt, answer: Answer) -> Prediction:
+    normalise = normalise_label if is_closed(item["task"]) else normalise_answer
     said, wanted = normalise(answer.text), normalise(item["reference"] or "")
-    return Prediction(id=item["id"], answer=said, reference=wanted, correct=said == wanted, finish_reason=answer.finish_reason)
+    return Prediction(
+        id=item["id"],
+        task=item["task"],
+        answer=said,
+        reference=wanted,
+        correct=said == wanted and answer.finish_reason not in FAILURES,
+        finish_reason=answer.finish_reason,
+    )
+
+
+def _metrics(predictions: Sequence[Prediction]) -> dict[str, float]:
+    return {
+        name: METRICS[name]([row["answer"] for row in rows], [row["reference"] for row in rows])
+        for name, rows in rows_by_metric(predictions).items()
+    }
+
+
+def _invalid_ratio(predictions: Sequence[Prediction], labels: Sequence[str]) -> float | None:
+    """Return the share of answers outside the labels among the rows that want one; None if no row does."""
+    known = {normalise_label(label) for label in labels}
+    closed = [row for row in predictions if is_closed(row["task"])]
+    return sum(row["answer"] not in known for row in closed) / len(closed) if known and closed else None

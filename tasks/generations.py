@@ -1,58 +1,41 @@
 """The generations stage: a teacher answers the training and validation prompts; answers are kept row by row in the ledger."""
 
-import time
+import json
 from collections import Counter
-from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import Field
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.core.artifact import Artifact
 from tasks.core.caching import Stage
-from tasks.core.environment import prepare_libraries
-from tasks.core.errors import StageFailedError
-from tasks.core.ledger import Ledger, row_key, row_seed
-from tasks.core.progress import Progress, stage_logger
-from tasks.core.records import ANSWERED_PROMPTS, PROMPTS, AnsweredPrompt, Generation, Prompt
-from tasks.core.rendering import render_prompt
-from tasks.core.section import Section
-from tasks.core.tables import read_table, write_table
-from tasks.core.weights import locate_weights
-from tasks.teachers.exchange import Request
-from tasks.teachers.settings import EngineRuntime, Sampling
+from tasks.core.environment import has_cuda, prepare_libraries
+from tasks.core.errors import DataError, StageFailedError
+from tasks.core.process import run_worker
+from tasks.core.progress import stage_logger
+from tasks.core.records import ANSWERED_PROMPTS, with_logprobs
+from tasks.generating.dialogues import Dialogue
+from tasks.generating.partition import FAILURES, VISIBLE_GPUS, PartitionJob, PartitionSlots
+from tasks.generating.settings import GenerationsSettings
+from tasks.generating.spans import Span, cut_spans
+from tasks.generating.summary import publish_tables, summarise_rows, total_effort
 
-STAGE = Stage("generations", version=1)
-_UNFINISHED = {"abort", "error"}
-
-
-class GenerationsRuntime(Section):
-    """How the teacher is run; no part of the result's identity."""
-
-    engine: EngineRuntime = EngineRuntime()
-    """The teacher's engine."""
-
-    shard_rows: int = Field(default=256, ge=1)
-    """Finished rows that are committed together; a killed run loses at most this many."""
-
-    shard_seconds: float = Field(default=30, gt=0)
-    """Finished rows are committed at least this often."""
-
-
-class GenerationsSettings(Section):
-    """How the teacher answers."""
-
-    sampling: Sampling = Sampling()
-    """What decides an answer."""
-
-    samples_per_prompt: int = Field(default=1, ge=1, le=64)
-    """Answers per prompt; more than one needs a temperature above 0."""
-
-    runtime: GenerationsRuntime = GenerationsRuntime()
-    """How the teacher is run; changing it re-uses finished work."""
+STAGE = Stage("generations", version=2)
+SET_ASIDE_FILE = "set_aside.jsonl"
+EFFORT = "effort"
+_GRACE_SECONDS = 30
 
 
 @STAGE.task
-def generate(settings: GenerationsSettings, store: str, prompts: Artifact, teacher: Artifact) -> Artifact:
+def generate(
+    settings: GenerationsSettings,
+    store: str,
+    prompts: Artifact,
+    teacher: Artifact,
+    efforts: list[dict[str, Any]] | None = None,
+) -> Artifact:
     """Let the teacher answer every training and validation prompt that the ledger has no answer to.
 
     Args:
@@ -60,105 +43,100 @@ def generate(settings: GenerationsSettings, store: str, prompts: Artifact, teach
         store: URL of the artefact store.
         prompts: A ``prompts`` artefact.
         teacher: A ``model`` artefact, or the ``student`` artefact of an earlier run.
+        efforts: What the partitions took, if they have answered already; then nothing may be missing.
 
     Returns:
-        Handle of a ``generations`` artefact: generations.parquet, one row for each prompt and sample.
+        Handle of a ``generations`` artefact: generations.parquet, one row for each prompt, sample and turn, in the prompts'
+        order; set_aside.jsonl, the prompts without an answer and why.
 
     Raises:
-        StageFailedError: If the engine ended without answering every prompt; the answered rows are kept.
+        DataError: If not one prompt got an answer.
+        StageFailedError: If rows are missing: the engine died or failed rows; the answered rows are kept.
     """
     prepare_libraries()
-    from transformers import AutoTokenizer
+    from tasks.generating.generation import Failure, Generation
+    from tasks.generating.joining import join_answers
 
-    weights = locate_weights(teacher)
-    tokenizer = AutoTokenizer.from_pretrained(weights)
     with STAGE.draft(store, settings, prompts=prompts, teacher=teacher) as draft:
-        ledger = Ledger(store, {"teacher": teacher.fingerprint, "sampling": settings.sampling.identity()})
-        asked = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] != "test"]
-        rendered = {prompt["id"]: render_prompt(tokenizer, prompt["messages"], prompt["text"]) for prompt in asked}
-        limit = settings.sampling.max_prompt_tokens
-        fitting = [prompt for prompt in asked if len(rendered[prompt["id"]]) <= limit]
-        wanted = {
-            (prompt["id"], sample): row_key(ledger.namespace, rendered[prompt["id"]], sample)
-            for prompt in fitting
-            for sample in range(settings.samples_per_prompt)
-        }
-        missing = {key: rendered[prompt] for (prompt, _), key in wanted.items()}
-        total = len(missing)
-        for key in ledger.keys() & missing.keys():
-            del missing[key]
-        progress = Progress("generations: rows", total, done=total - len(missing))
-        if missing:
-            started = time.monotonic()
-            draft.summary = _answer(missing, weights, settings, ledger, progress)
-            draft.seconds["engine"] = round(time.monotonic() - started, 3)
-        rows = list(_join(fitting, wanted, ledger))
-        write_table(draft.path / ANSWERED_PROMPTS.file, ANSWERED_PROMPTS, rows)
-        reasons = Counter(row["finish_reason"] for row in rows)
+        work = Generation(settings, store, prompts, teacher)
+        if efforts is None:
+            efforts = [work.answer().summary()]
+        else:
+            work.take_note(Failure(*failure) for effort in efforts for failure in effort[FAILURES])
+            if work.unanswered:
+                raise StageFailedError(f"{len(work.unanswered)} rows are missing after all partitions; run again to answer them")
+        runtime = settings.runtime
+        path = draft.path / ANSWERED_PROMPTS.file
+        rows = join_answers(path, with_logprobs(ANSWERED_PROMPTS, settings.logprobs_width), work.dialogues, work.ledger)
+        if not rows:
+            reasons = Counter(dialogue.problem for dialogue in work.dialogues)
+            raise DataError(
+                f"no prompt got an answer ({dict(reasons)}); look at the prompts' lengths, the sampling and the teacher"
+            )
+        set_aside = [_set_aside(dialogue) for dialogue in work.dialogues if dialogue.problem is not None]
+        (draft.path / SET_ASIDE_FILE).write_text("".join(f"{json.dumps(row)}\n" for row in set_aside), encoding="utf-8")
+        gpus = 0 if work.is_endpoint or not has_cuda() else runtime.engine.gpus
+        effort = total_effort(efforts, gpus, runtime.price_per_gpu_hour)
+        draft.summary = {**summarise_rows(path), EFFORT: effort}
         draft.counts = {
-            "rows": len(rows),
-            "generated": len(missing),
-            "reused": total - len(missing),
-            "over_long_prompts": len(asked) - len(fitting),
-            "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
-            "completion_tokens": sum(len(row["token_ids"]) for row in rows),
+            "rows": rows,
+            "generated": effort["rows"],
+            "reused": max(rows - effort["rows"], 0),
+            **Counter(row["reason"] for row in set_aside),
         }
-        draft.summary["finish_reasons"] = dict(reasons)
-        stage_logger().info("generations: %s", draft.counts)
+        figures = {**draft.counts, **draft.summary}
+        publish_tables(f"generations-{teacher.fingerprint[:8]}", path, figures, runtime.shown_samples, seed=0)
+        stage_logger().info("generations: %s", figures)
         return draft.publish()
 
 
-def _answer(
-    missing: dict[str, list[int]], weights: Any, settings: GenerationsSettings, ledger: Ledger, progress: Progress
+@task(name="partitions", persist_result=False, cache_policy=NO_CACHE)
+def plan_partitions(settings: GenerationsSettings, store: str, prompts: Artifact, teacher: Artifact) -> list[Span]:
+    """Divide the prompts so that every partition has as much left to do; none if the ledger has all answers."""
+    prepare_libraries()
+    from tasks.generating.generation import Generation
+
+    unanswered = Generation(settings, store, prompts, teacher).unanswered
+    stage_logger().info("generations: %d rows to answer in %d partitions", len(unanswered), settings.runtime.partitions)
+    return cut_spans(unanswered, settings.runtime.partitions) if unanswered else []
+
+
+@task(name="partition", persist_result=False, cache_policy=NO_CACHE)
+def answer_partition(
+    settings: GenerationsSettings,
+    store: str,
+    prompts: Artifact,
+    teacher: Artifact,
+    span: Span,
+    slots: PartitionSlots | None = None,
 ) -> dict[str, Any]:
-    """Answer the missing rows and commit them as they finish, whatever ends the loop."""
-    from tasks.teachers.vllm import Engine
+    """Let a teacher of its own answer one partition, in a process of its own.
 
-    runtime, tokens, failed = settings.runtime, 0, 0
-    shard: list[Generation] = []
-    with Engine(weights, settings.sampling, runtime.engine) as engine:
-        requests = [Request(key, token_ids, row_seed(key)) for key, token_ids in missing.items()]
-        started = committed = time.monotonic()
-        try:
-            for completion in engine.stream(requests):
-                tokens += len(completion.token_ids)
-                if completion.finish_reason in _UNFINISHED:
-                    failed += 1
-                    continue
-                shard.append(_generation(completion.key, completion.token_ids, completion.finish_reason, missing, engine))
-                progress.advance(tokens_per_second=tokens / (time.monotonic() - started))
-                if len(shard) >= runtime.shard_rows or time.monotonic() - committed > runtime.shard_seconds:
-                    ledger.commit(shard)
-                    shard, committed = [], time.monotonic()
-        finally:
-            if shard:
-                ledger.commit(shard)
-        seconds = time.monotonic() - started
-    if failed:
-        raise StageFailedError(f"{failed} of {len(missing)} rows ended in an engine error; run again, the others are kept")
-    return {
-        "engine_steps": engine.steps,
-        "rows_per_second": round(len(missing) / seconds, 2),
-        "tokens_per_second": round(tokens / seconds, 1),
-    }
+    Args:
+        settings: How the teacher answers.
+        store: URL of the artefact store.
+        prompts: A ``prompts`` artefact.
+        teacher: A ``model`` or ``student`` artefact.
+        span: The partition.
+        slots: What the partitions of this machine share; None: this one has the machine to itself.
+
+    Returns:
+        What it took: ``Effort.summary``, and under ``FAILURES`` the rows without an answer.
+
+    Raises:
+        StageFailedError: If it failed; finished rows are kept.
+        PreemptedError: If it was told to stop.
+    """
+    slots = slots or PartitionSlots(1, settings.runtime.engine.gpus)
+    with slots.gpus() as gpus, TemporaryDirectory() as folder:
+        result, file = Path(folder) / "effort.json", Path(folder) / "job.json"
+        job = PartitionJob(settings=settings, store=store, prompts=prompts, teacher=teacher, span=span, result=result)
+        file.write_text(job.model_dump_json(), encoding="utf-8")
+        environment = {VISIBLE_GPUS: gpus}
+        log = Path(folder) / "worker.log"
+        run_worker("tasks.generating.partition", file, log, _GRACE_SECONDS, slots.raise_if_stopped, environment)
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
-def _generation(key: str, token_ids: list[int], finish_reason: str, missing: dict[str, list[int]], engine: Any) -> Generation:
-    return Generation(
-        key=key,
-        answer=engine.decode(token_ids),
-        token_ids=token_ids,
-        finish_reason=finish_reason,
-        prompt_tokens=len(missing[key]),
-        seed=row_seed(key),
-    )
-
-
-def _join(prompts: list[Prompt], wanted: dict[tuple[str, int], str], ledger: Ledger) -> Iterator[AnsweredPrompt]:
-    """Yield the ledger's answers beside their prompts, in the prompts' order."""
-    answers = {row["key"]: row for row in ledger.read(set(wanted.values()))}
-    by_id = {prompt["id"]: prompt for prompt in prompts}
-    for (prompt, sample), key in wanted.items():
-        if key not in answers:
-            raise StageFailedError(f"the ledger has no answer {key} to the prompt {prompt}; run again to generate it")
-        yield AnsweredPrompt(**{**by_id[prompt], **answers[key], "sample_index": sample})
+def _set_aside(dialogue: Dialogue) -> dict[str, Any]:
+    return {"id": dialogue.prompt["id"], "sample_index": dialogue.sample, "turn": dialogue.turn, "reason": dialogue.problem}

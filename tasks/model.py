@@ -16,7 +16,9 @@ from tasks.core.progress import stage_logger
 from tasks.core.records import PROMPTS
 from tasks.core.section import Section
 from tasks.core.tables import read_table
-from tasks.core.weights import REFERENCE, REVISION, WEIGHTS, locate_weights, refuse_code, weight_bytes
+from tasks.core.weights import ENDPOINT, REFERENCE, REVISION, WEIGHTS, locate_weights, refuse_code, weight_bytes
+from tasks.teachers.endpoint.settings import EndpointSettings
+from tasks.teachers.endpoint.url import check_url
 
 STAGE = Stage("model", version=1)
 PACKAGE_PREFIX = "package:"
@@ -103,6 +105,26 @@ def prepare_model(settings: ModelSettings, store: str) -> Artifact:
                 refuse_code(path)
             draft.summary |= {REFERENCE: str(path or settings.source), REVISION: settings.revision}
         stage_logger().info("model: %s is ready", settings.source)
+        return draft.publish()
+
+
+@STAGE.task
+def prepare_endpoint(settings: EndpointSettings, store: str) -> Artifact:
+    """Make an endpoint a teacher like any other: an artefact that says where it is and what it is called.
+
+    Args:
+        settings: Which endpoint and model.
+        store: URL of the artefact store.
+
+    Returns:
+        Handle of a ``model`` artefact without weights.
+
+    Raises:
+        SettingsError: If the address is not one that may be asked.
+    """
+    check_url(settings.url)
+    with STAGE.draft(store, settings) as draft:
+        draft.summary = {"source": settings.model, ENDPOINT: settings.model_dump(mode="json")}
         return draft.publish()
 
 

@@ -15,10 +15,11 @@ from tasks.core.tables import read_table
 from tasks.metrics import METRICS
 from tasks.metrics.accuracy import accuracy
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
+from tasks.metrics.selection import rows_by_metric
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
 
-STAGE = Stage("report", version=1)
+STAGE = Stage("report", version=2)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
@@ -131,13 +132,12 @@ def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
 
 
 def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
-    answers, references = [row["answer"] for row in predictions], [row["reference"] for row in predictions]
     metrics: dict[str, Interval] = {}
-    for name in record.summary["metrics"]:
+    for name, rows in rows_by_metric(predictions).items():
         if METRICS[name] is accuracy:
-            metrics[name] = wilson(sum(row["correct"] for row in predictions), len(predictions))
+            metrics[name] = wilson(sum(row["correct"] for row in rows), len(rows))
         else:
-            metrics[name] = resampled(answers, references, METRICS[name])
+            metrics[name] = resampled([row["answer"] for row in rows], [row["reference"] for row in rows], METRICS[name])
     fields: dict[str, Any] = {name: record.summary[name] for name in ModelReport.model_fields if name != "metrics"}
     return ModelReport(metrics=metrics, **fields)
 
@@ -159,14 +159,15 @@ def _verdict(retained: Interval, wanted: float) -> tuple[Verdict, str]:
 
 
 def _savings(teacher: ModelReport, student: ModelReport) -> Savings:
+    same_machine = teacher.peak_memory_bytes is not None  # an endpoint's throughput says nothing about a machine of ours
     return Savings(
         latency=_saved(student.latency_seconds.value, teacher.latency_seconds.value),
         memory=_saved(student.peak_memory_bytes, teacher.peak_memory_bytes),
         size=_saved(student.weight_bytes, teacher.weight_bytes),
-        cost=_saved(teacher.items_per_second, student.items_per_second),
-        users=student.items_per_second / teacher.items_per_second,
+        cost=_saved(teacher.items_per_second, student.items_per_second) if same_machine else None,
+        users=student.items_per_second / teacher.items_per_second if same_machine else None,
     )
 
 
-def _saved(ours: float, theirs: float) -> float:
-    return 1 - ours / theirs if theirs else 0.0
+def _saved(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or not theirs else 1 - ours / theirs

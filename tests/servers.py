@@ -28,6 +28,7 @@ class S3Server:
     access_key: str
     secret_key: str
     bucket: str
+    pid: int
 
     @property
     def environment(self) -> dict[str, str]:
@@ -44,8 +45,8 @@ class S3Server:
 def run_s3_server(folder: Path, bucket: str = "potstill") -> Iterator[S3Server]:
     """Run SeaweedFS in a folder until the block ends; the bucket exists when it begins."""
     s3, master, volume, filer = _free_ports(4)
-    server = S3Server(f"http://127.0.0.1:{s3}", "test-access-key", "test-secret-key", bucket)
-    credentials = {"accessKey": server.access_key, "secretKey": server.secret_key}
+    access_key, secret_key = "test-access-key", "test-secret-key"
+    credentials = {"accessKey": access_key, "secretKey": secret_key}
     actions = ["Admin", "Read", "List", "Tagging", "Write"]
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [{"name": "test", "credentials": [credentials], "actions": actions}]}))
@@ -65,6 +66,7 @@ def run_s3_server(folder: Path, bucket: str = "potstill") -> Iterator[S3Server]:
     log = folder / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+        server = S3Server(f"http://127.0.0.1:{s3}", access_key, secret_key, bucket, process.pid)
         try:
             _create_bucket(server, process, log)
             yield server

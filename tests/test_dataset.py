@@ -12,7 +12,8 @@ from tasks.core.records import ANSWERED_PROMPTS, EXAMPLES, PROMPTS, REJECTED
 from tasks.core.tables import read_table, write_table
 from tasks.dataset import DatasetSettings, curate
 from tasks.model import ModelSettings, prepare_model
-from tasks.prompts import PromptsSettings, prepare_prompts
+from tasks.prompts import prepare_prompts
+from tasks.sources.settings import PromptsSettings
 from tests.models import tiny_model
 
 
@@ -41,9 +42,10 @@ def student(tmp_path: Path) -> Artifact:
 def answer_all(prompts: Artifact, tmp_path: Path, answers: list[tuple[str, str]]) -> Artifact:
     """Return a generations artefact that gives the answers and finish reasons in turn."""
     rows = [row for row in read_table(prompts, PROMPTS) if row["split"] == "train"]
-    fixed = {"token_ids": [1], "prompt_tokens": 1, "seed": 0, "sample_index": 0}
+    fixed = {"teacher": "tiny", "reasoning": None, "token_ids": [1], "prompt_tokens": 1, "completion_tokens": 1, "seed": 0}
+    place = {"sample_index": 0, "turn": 0}
     answered = [
-        {**row, **fixed, "key": row["id"], "answer": answer, "finish_reason": finish}
+        {**row, **fixed, **place, "key": row["id"], "answer": answer, "finish_reason": finish}
         for row, (answer, finish) in zip(rows, answers, strict=True)
     ]
     with Stage("generations", version=1).draft(prompts.store, DatasetSettings(), prompts=prompts) as draft:

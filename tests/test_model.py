@@ -32,13 +32,26 @@ def test_a_model_that_could_run_code_is_refused(tmp_path: Path, name: str) -> No
         prepare_model.fn(settings=ModelSettings(source=str(folder)), store=str(tmp_path / "store"))
 
 
-def test_a_model_whose_configuration_names_custom_code_is_refused(tmp_path: Path) -> None:
-    folder = tiny_model(tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "custom.Model"}}))
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_model_that_needs_custom_code_is_refused(tmp_path: Path, file: str) -> None:
+    name_custom_code(tmp_path / "model", file, model_type="custom")
 
     with pytest.raises(ModelError, match="auto_map"):
-        prepare_model.fn(settings=ModelSettings(source=str(folder)), store=str(tmp_path / "store"))
+        prepare_model.fn(settings=ModelSettings(source=str(tmp_path / "model")), store=str(tmp_path / "store"))
+
+
+def test_a_model_that_brings_code_which_transformers_has_itself_is_taken_without_it(tmp_path: Path) -> None:
+    name_custom_code(tmp_path / "model", "config.json", model_type="deepseek_v3")
+
+    prepare_model.fn(settings=ModelSettings(source=str(tmp_path / "model")), store=str(tmp_path / "store"))
+
+
+def name_custom_code(folder: Path, file: str, model_type: str) -> None:
+    """Write a model whose configuration names code of its own."""
+    tiny_model(folder)
+    config = json.loads((folder / file).read_text())
+    named = {**config, "auto_map": {"AutoModel": "custom.Model"}, "model_type": model_type}
+    (folder / file).write_text(json.dumps(named))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-"""Every row becomes a prompt in one split, or is set aside with its line and reason."""
+"""Every row becomes a prompt, or is set aside with its line and reason."""
 
 import csv
 import json
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,12 @@ from pydantic import ValidationError
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.errors import DataError, SettingsError
 from tasks.core.fingerprint import fingerprint
-from tasks.core.records import PROMPTS, Prompt
+from tasks.core.records import PROMPTS
 from tasks.core.storage import open_store
 from tasks.core.tables import read_table
-from tasks.prompts import BAD_ROWS_FILE, STAGE, PromptsSettings, prepare_prompts
-
-
-class Folder:
-    """A folder with sources and a store."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.store = str(path / "store")
-
-    def lines(self, name: str, rows: Iterable[dict[str, Any]]) -> str:
-        """Write rows as JSON Lines and return the source's name."""
-        file = self.path / name
-        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-        return str(file)
-
-    def prepare(self, **settings: Any) -> Artifact:
-        """Run the stage."""
-        chosen: dict[str, Any] = {"reference_field": "answer", **settings}
-        return prepare_prompts.fn(settings=PromptsSettings.model_validate(chosen), store=self.store)
-
-    def prompts(self, **settings: Any) -> list[Prompt]:
-        """Run the stage and return its prompts."""
-        return list(read_table(self.prepare(**settings), PROMPTS))
+from tasks.prompts import BAD_ROWS_FILE, STAGE
+from tasks.sources.settings import PromptsSettings
+from tests.prompt_sources import Folder, questions
 
 
 @pytest.fixture
@@ -49,25 +27,9 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def questions(count: int, first: int = 0) -> list[dict[str, Any]]:
-    return [{"prompt": f"{number} + 1?", "answer": number + 1} for number in range(first, first + count)]
-
-
 def bad_rows(artifact: Artifact) -> list[tuple[int, str]]:
     rows = [json.loads(line) for line in open_file(artifact, BAD_ROWS_FILE).read_text().splitlines()]
     return [(row["line"], row["reason"]) for row in rows]
-
-
-def turns(prompt: Prompt) -> list[str]:
-    return [message["content"] for message in prompt["messages"]]
-
-
-def splits(prompts: Iterable[Prompt]) -> dict[str, str]:
-    return {prompt["id"]: prompt["split"] for prompt in prompts}
-
-
-def members(splits: dict[str, str], split: str) -> set[str]:
-    return {name for name, its_split in splits.items() if its_split == split}
 
 
 def test_a_row_becomes_a_prompt(folder: Folder) -> None:
@@ -82,24 +44,33 @@ def test_a_row_becomes_a_prompt(folder: Folder) -> None:
         "reference": "b",
         "task": "MATH",
         "split": "test",
+        "tags": [],
     }
     assert (for_training["reference"], for_training["split"]) == ("1", "train")
 
 
-def test_plain_text_is_kept_as_it_stands(folder: Folder) -> None:
-    prompts = folder.prompts(train=[folder.lines("a.jsonl", questions(50))], chat=False, template="{prompt}\nAnswer:")
-    assert {(prompt["text"], len(prompt["messages"])) for prompt in prompts} == {(f"{n} + 1?\nAnswer:", 0) for n in range(50)}
+def test_a_tag_that_no_row_has_is_an_error(folder: Folder) -> None:
+    train, test = folder.lines("train.jsonl", questions(2)), folder.lines("test.jsonl", questions(2, first=9))
+    with pytest.raises(SettingsError, match=r"no row has the fields \['subjcet'\] of prompts\.tag_fields"):
+        folder.prepare(train=[train], test=[test], tag_fields=["answer", "subjcet"])
 
 
-def test_messages_are_taken_as_they_are(folder: Folder) -> None:
-    conversation = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Hello"},
-        {"role": "user", "content": "2+2?"},
-    ]
-    test = folder.lines("test.jsonl", [{"messages": conversation, "answer": 4}])
-    prompts = folder.prompts(train=[folder.lines("train.jsonl", questions(1))], test=[test], system="not added")
-    assert prompts[0]["messages"] == conversation
+def test_rows_may_be_of_several_tasks(folder: Folder) -> None:
+    kinds = ["MATH", "NLI", "CLASSIFICATION", "math", None, 7]
+    rows = [{**question, "kind": kind} for question, kind in zip(questions(6), kinds, strict=True)]
+    test = folder.lines("test.jsonl", rows[:1])
+    made = folder.prepare(
+        train=[folder.lines("a.jsonl", rows[1:])], test=[test], task_field="kind", validation_fraction=0, max_bad_rows_ratio=0.5
+    )
+    assert [prompt["task"] for prompt in read_table(made, PROMPTS)] == ["MATH", "NLI", "CLASSIFICATION"]
+    assert bad_rows(made) == [(3, "unknown_task"), (4, "unknown_task"), (5, "unknown_task")]
+
+
+def test_labels_are_the_references_of_the_closed_set_tasks_alone(folder: Folder) -> None:
+    rows = [{**question, "kind": kind} for question, kind in zip(questions(3), ["MATH", "NLI", "CLASSIFICATION"], strict=True)]
+    test = folder.lines("test.jsonl", [{**questions(1, first=9)[0], "kind": "NLI"}])
+    made = folder.prepare(train=[folder.lines("a.jsonl", rows)], test=[test], task_field="kind", validation_fraction=0)
+    assert read_record(made).summary["labels"] == ["2", "3"]
 
 
 def test_every_oddity_is_set_aside_with_its_line_and_reason(folder: Folder) -> None:
@@ -155,67 +126,6 @@ def test_duplicates_do_not_count_as_bad(folder: Folder) -> None:
     made = folder.prepare(train=[source], max_bad_rows_ratio=0)
     assert (made.counts["duplicates"], made.counts["bad_rows"]) == (50, 0)
     assert sum(made.counts[split] for split in ("train", "validation", "test")) == 50
-
-
-def test_a_training_row_that_is_also_a_test_or_validation_row_goes(folder: Folder) -> None:
-    names = {"train": questions(10), "validation": questions(2, first=8), "test": questions(2, first=9)}
-    made = folder.prepare(**{split: [folder.lines(f"{split}.jsonl", rows)] for split, rows in names.items()})
-    prompts = list(read_table(made, PROMPTS))
-    contents = {split: [turns(prompt)[-1] for prompt in prompts if prompt["split"] == split] for split in names}
-    assert contents == {
-        "test": ["9 + 1?", "10 + 1?"],
-        "validation": ["8 + 1?"],
-        "train": [f"{number} + 1?" for number in range(8)],
-    }
-    assert made.counts == {"train": 8, "validation": 1, "test": 2, "bad_rows": 0, "duplicates": 3}
-
-
-def test_stable_shares_are_held_out_when_there_is_no_source_for_them(folder: Folder) -> None:
-    made = folder.prepare(train=[folder.lines("a.jsonl", questions(2000))], test_fraction=0.2, validation_fraction=0.1)
-    assert made.counts["test"] == pytest.approx(400, abs=60)
-    assert made.counts["validation"] == pytest.approx(200, abs=45)
-    assert made.counts["train"] == 2000 - made.counts["test"] - made.counts["validation"]
-
-
-def test_a_split_with_a_source_is_not_filled_from_the_training_rows(folder: Folder) -> None:
-    train, test = folder.lines("train.jsonl", questions(200)), folder.lines("test.jsonl", questions(5, first=1000))
-    made = folder.prepare(train=[train], test=[test], validation_fraction=0)
-    assert made.counts == {"train": 200, "validation": 0, "test": 5, "bad_rows": 0, "duplicates": 0}
-
-
-def test_new_rows_move_no_old_row(folder: Folder) -> None:
-    before = splits(folder.prompts(train=[folder.lines("before.jsonl", questions(300))]))
-    after = splits(folder.prompts(train=[folder.lines("after.jsonl", [*questions(200, first=5000), *reversed(questions(300))])]))
-    assert len(after) == 500
-    assert {identifier: after[identifier] for identifier in before} == before
-
-
-def test_a_larger_validation_share_moves_no_test_row(folder: Folder) -> None:
-    source = folder.lines("a.jsonl", questions(300))
-    small, large = (splits(folder.prompts(train=[source], validation_fraction=share)) for share in (0.05, 0.3))
-    assert members(small, "test") == members(large, "test")
-    assert members(small, "validation") < members(large, "validation")
-
-
-def test_rows_without_a_reference_are_only_trained_on(folder: Folder) -> None:
-    unlabelled = [{"prompt": f"what is {number}?"} for number in range(300)]
-    prompts = folder.prompts(train=[folder.lines("a.jsonl", [*questions(100), *unlabelled])])
-    assert {prompt["split"] for prompt in prompts if prompt["reference"] is None} == {"train"}
-    assert sum(prompt["reference"] is None for prompt in prompts) == 300
-
-
-def test_references_beyond_the_limit_count_as_unlabelled_and_the_choice_is_stable(folder: Folder) -> None:
-    source, more = folder.lines("a.jsonl", questions(200)), folder.lines("b.jsonl", list(reversed(questions(200))))
-
-    def labelled(source: str, limit: int) -> set[str]:
-        prompts = folder.prompts(train=[source], max_references=limit)
-        assert all(prompt["reference"] is not None for prompt in prompts if prompt["split"] != "train")
-        return {prompt["id"] for prompt in prompts if prompt["split"] == "train" and prompt["reference"] is not None}
-
-    assert len(labelled(source, 20)) == 20
-    assert labelled(source, 20) == labelled(more, 20)
-    assert labelled(source, 20) < labelled(source, 50)
-    assert labelled(source, 0) == set()
 
 
 def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Folder) -> None:

@@ -96,8 +96,13 @@ class Stage:
             draft.discard()
 
     def _wanted(self, arguments: dict[str, Any]) -> str:
-        artifacts = {name: value for name, value in arguments.items() if isinstance(value, Artifact)}
-        return self.fingerprint(arguments["settings"], artifacts)
+        inputs: dict[str, Artifact] = {}
+        for name, value in arguments.items():
+            if isinstance(value, Artifact):
+                inputs[name] = value
+            elif isinstance(value, dict):
+                inputs |= {f"{name}_{key}": artifact for key, artifact in value.items() if isinstance(artifact, Artifact)}
+        return self.fingerprint(arguments["settings"], inputs)
 
 
 @dataclass

@@ -29,6 +29,14 @@ class ModelError(TerminalError, ValueError):
     """Model weights or a tokenizer cannot be found or used."""
 
 
+class BudgetExceededError(TerminalError):
+    """The requests, tokens or money that a run may spend are spent; what was answered is kept."""
+
+
+class RefusedConversationError(ModelError):
+    """A model's chat template does not take a conversation."""
+
+
 class UnsafePathError(TerminalError, ValueError):
     """A path would leave the store."""
 
@@ -43,6 +51,10 @@ class DamagedArtifactError(TransientError):
 
 class StageFailedError(TransientError):
     """A stage's process ended without finishing its work."""
+
+
+class EngineDiedError(TransientError):
+    """A teacher's engine ended while it was answering; what it had finished is kept."""
 
 
 class PreemptedError(TransientError):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tasks.core.errors import PreemptedError, StageFailedError
@@ -19,7 +19,14 @@ _POLL_SECONDS = 0.5
 _SHOWN_LOG_LINES = 20
 
 
-def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, watch: Callable[[], None] | None = None) -> None:
+def run_worker(
+    module: str,
+    job_file: Path,
+    log: Path,
+    grace_seconds: float,
+    watch: Callable[[], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run ``python -m module job_file`` until it ends.
 
     Args:
@@ -28,6 +35,7 @@ def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, wat
         log: File that the worker's output is appended to.
         grace_seconds: How long the worker may take to stop before it is killed.
         watch: Called twice a second while the worker runs, and once after.
+        environment: Variables that the worker gets beside our own.
 
     Raises:
         PreemptedError: If the worker was told to stop and can be resumed.
@@ -39,7 +47,12 @@ def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, wat
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), _PARENT: str(os.getpid())},
+            env={
+                **os.environ,
+                **(environment or {}),
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                _PARENT: str(os.getpid()),
+            },
         )
     try:
         while process.poll() is None:
@@ -58,13 +71,16 @@ def run_worker(module: str, job_file: Path, log: Path, grace_seconds: float, wat
         raise StageFailedError(f"{module} ended with status {process.returncode}; the end of its log, {log}:\n{tail}")
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int | None = None) -> None:
     """Make this process end, at once, when the one that started it is gone.
 
     No orphan keeps a device, or writes a checkpoint that the next attempt is already resuming from.
+
+    Args:
+        parent: Process id of the one that started it; by default as ``run_worker`` told it.
     """
-    parent = int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    told = parent or int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
+    threading.Thread(target=_end_with, args=(told,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

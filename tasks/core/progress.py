@@ -31,7 +31,9 @@ class Progress:
     """
 
     def __init__(self, what: str, total: int, done: int = 0) -> None:
-        self._what, self._total, self._done, self._resumed = what, total, done, done
+        self._what, self._total, self._done = what, total, done
+        self.start = done
+        """Units that an earlier attempt finished."""
         self._started = self._shown = time.monotonic()
         self._artifact: UUID | None = None
         self._logger = stage_logger()
@@ -49,7 +51,7 @@ class Progress:
         if now - self._shown < INTERVAL_SECONDS and done < self._total:
             return
         self._shown = now
-        rate = (done - self._resumed) / max(now - self._started, 1e-9)
+        rate = (done - self.start) / max(now - self._started, 1e-9)
         shown = {"per second": f"{rate:.1f}", **figures}
         if rate > 0 and done < self._total:
             shown["ETA"] = f"{(self._total - done) / rate:.0f} s"

@@ -1,11 +1,13 @@
 """The rows that travel between stages: a type for the code and a Parquet table for the disk, side by side."""
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+import numpy as np
 import pyarrow as pa
 
 Split = Literal["train", "validation", "test"]
+CLOSED_SET_TASKS = ("NLI", "CLASSIFICATION")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -33,23 +35,39 @@ class Prompt(TypedDict):
     reference: str | None
     task: str
     split: Split
+    tags: list[tuple[str, str]]
+    """Fields of the source row that were kept, by name."""
 
 
 class Generation(TypedDict):
     """One teacher answer; ``key`` identifies it in the row ledger."""
 
     key: str
+    teacher: str
+    """Who gave it: a model's source or an endpoint's model id."""
     answer: str
+    reasoning: str | None
+    """Thinking that came before the answer, if it was kept apart."""
     token_ids: list[int]
+    """All sampled tokens, reasoning and end of turn included; empty when an endpoint does not tell them."""
     finish_reason: str
     prompt_tokens: int
+    completion_tokens: int
     seed: int
+    token_logprobs: NotRequired[np.ndarray]
+    """float16 [tokens]: of every token of ``token_ids``, given all before it."""
+    top_ids: NotRequired[np.ndarray]
+    """uint32 [tokens, k]: candidates in the place of every token."""
+    top_logprobs: NotRequired[np.ndarray]
+    """float16 [tokens, k]: of the candidates."""
 
 
 class AnsweredPrompt(Prompt, Generation):
     """A teacher answer beside its prompt: a row of the ``generations`` artefact."""
 
     sample_index: int
+    turn: int
+    """Which assistant turn of the conversation this is, from 0; ``messages`` end before it."""
 
 
 class Example(TypedDict):
@@ -68,7 +86,9 @@ class Prediction(TypedDict):
     """One model's answer to one test prompt."""
 
     id: str
+    task: str
     answer: str
+    """As it was compared: normalised like a label or like a free text, as the task wants."""
     reference: str
     correct: bool
     finish_reason: str
@@ -86,6 +106,7 @@ PROMPTS = Table(
             pa.field("reference", pa.string()),
             pa.field("task", pa.string(), nullable=False),
             pa.field("split", pa.string(), nullable=False),
+            pa.field("tags", pa.map_(pa.string(), pa.string()), nullable=False),
         ]
     ),
 )
@@ -94,17 +115,39 @@ GENERATIONS = Table(
     pa.schema(
         [
             pa.field("key", pa.string(), nullable=False),
+            pa.field("teacher", pa.string(), nullable=False),
             pa.field("answer", pa.string(), nullable=False),
+            pa.field("reasoning", pa.string()),
             pa.field("token_ids", pa.list_(pa.int32()), nullable=False),
             pa.field("finish_reason", pa.string(), nullable=False),
             pa.field("prompt_tokens", pa.int32(), nullable=False),
+            pa.field("completion_tokens", pa.int32(), nullable=False),
             pa.field("seed", pa.int64(), nullable=False),
         ]
     ),
 )
-ANSWERED_PROMPTS = Table(
-    "generations.parquet", pa.schema([*PROMPTS.schema, *GENERATIONS.schema, pa.field("sample_index", pa.int32(), nullable=False)])
-)
+_PLACE = [pa.field("sample_index", pa.int32(), nullable=False), pa.field("turn", pa.int32(), nullable=False)]
+ANSWERED_PROMPTS = Table("generations.parquet", pa.schema([*PROMPTS.schema, *GENERATIONS.schema, *_PLACE]))
+
+
+def with_logprobs(table: Table, width: int | None) -> Table:
+    """Return a table of answers with the columns of their log-probabilities: lists that are as long as ``token_ids``.
+
+    Args:
+        table: ``GENERATIONS`` or ``ANSWERED_PROMPTS``.
+        width: Candidates kept at every token; 0: only the sampled token's own; None: no such columns.
+    """
+    if width is None:
+        return table
+    columns = [pa.field("token_logprobs", pa.list_(pa.float16()), nullable=False)]
+    if width:
+        columns += [
+            pa.field("top_ids", pa.list_(pa.list_(pa.uint32(), width)), nullable=False),
+            pa.field("top_logprobs", pa.list_(pa.list_(pa.float16(), width)), nullable=False),
+        ]
+    return Table(table.file, pa.schema([*table.schema, *columns]))
+
+
 EXAMPLES = Table(
     "examples.parquet",
     pa.schema(
@@ -125,6 +168,7 @@ PREDICTIONS = Table(
     pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
+            pa.field("task", pa.string(), nullable=False),
             pa.field("answer", pa.string(), nullable=False),
             pa.field("reference", pa.string(), nullable=False),
             pa.field("correct", pa.bool_(), nullable=False),

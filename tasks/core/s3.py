@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import SHORT, fingerprint
 from tasks.core.storage import Store, reaching, safe_key
 
@@ -51,6 +52,19 @@ class S3Store(Store):
                 raise
             return True
 
+    def require_create_only(self) -> None:
+        probe = f"probe/{uuid.uuid4().hex}"
+        try:
+            self.create(probe, b"first")
+            overwritten = self.create(probe, b"second")
+        finally:
+            self.delete(probe)
+        if overwritten:
+            raise SettingsError(
+                f"the S3 server of the store {self.url} ignores If-None-Match, wanted a server that refuses to overwrite: "
+                "without it runs at the same time lose each other's work; use another server or a local folder"
+            )
+
     def upload(self, source: Path, key: str) -> None:
         with reaching(self.url):
             self._s3.put_file(str(source), self._object(key))
@@ -93,8 +107,11 @@ class S3Store(Store):
             return
         local.parent.mkdir(parents=True, exist_ok=True)
         partial = local.with_name(f".{local.name}.{uuid.uuid4().hex[:8]}")
-        self._s3.get_file(remote, str(partial))
-        os.replace(partial, local)
+        try:
+            self._s3.get_file(remote, str(partial))
+            os.replace(partial, local)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

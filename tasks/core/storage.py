@@ -81,6 +81,14 @@ class Store:
                 staged.unlink()
             return True
 
+    def require_create_only(self) -> None:
+        """Try out that ``create`` never overwrites; a folder's hard links promise it.
+
+        Raises:
+            SettingsError: If the store's server ignores the condition, so that racing runs would lose each other's work.
+            StoreUnreachableError: If the store does not answer.
+        """
+
     def upload(self, source: Path, key: str) -> None:
         """Move a finished local file into the store; the source may be gone afterwards."""
         with reaching(self.url):

@@ -14,6 +14,9 @@ REFERENCE = "reference"
 
 REVISION = "revision"
 
+ENDPOINT = "endpoint"
+"""Summary field of a teacher that has no weights here: the settings of the endpoint that runs it."""
+
 _EXECUTABLE = {".py", ".bin", ".pt", ".pth", ".pkl"}
 
 
@@ -27,6 +30,8 @@ def locate_weights(model: Artifact) -> Path:
         ModelError: If the weights are not there, or bring code along.
     """
     summary = read_record(model).summary
+    if ENDPOINT in summary:
+        raise ModelError(f"{summary[ENDPOINT]['model']} runs behind an endpoint and has no weights here; give a model instead")
     reference = summary.get(REFERENCE)
     if reference is None:
         return open_folder(model, WEIGHTS)
@@ -51,8 +56,16 @@ def refuse_code(folder: Path) -> None:
             raise ModelError(f"{path} could run code when loaded; convert the model to safetensors without custom code")
     for name in ("config.json", "tokenizer_config.json"):
         file = folder / name
-        if file.is_file() and "auto_map" in json.loads(file.read_text(encoding="utf-8")):
+        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if "auto_map" in values and not _is_built_in(values.get("model_type")):
             raise ModelError(f"{file} names custom code (auto_map), which is never run; use a model that Transformers knows")
+
+
+def _is_built_in(model_type: str | None) -> bool:
+    """Return whether Transformers has this kind of model itself; then the code that its files name is not needed."""
+    from transformers import CONFIG_MAPPING
+
+    return model_type in CONFIG_MAPPING
 
 
 def weight_bytes(folder: Path) -> int:

@@ -10,6 +10,7 @@ from tasks.core.records import Message
 class Candidate:
     """An answered prompt that may become a training example."""
 
+    task: str
     messages: list[Message]
     text: str | None
     completion: str

@@ -1,7 +1,7 @@
 """How a model's answers are scored, one metric a file, and the intervals around every score.
 
 A metric takes the answers and the references, item by item, and returns one number; 1 is best. To add one: write its file, add
-its line to ``METRICS``, and its test.
+its line to ``METRICS``, its rows to ``selection.py``, and its test.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,5 @@ from tasks.metrics.macro_f1 import macro_f1
 METRICS: dict[str, Callable[[Sequence[str], Sequence[str]], float]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,
-    "exact_match": accuracy,  # of answers that were normalised as free text
+    "exact_match": accuracy,  # of answers that were normalised as free texts
 }
-CLOSED_SET_METRICS = ("accuracy", "macro_f1")
-"""Metrics of a task with labels; the first is the one the verdict is about."""
-OPEN_METRICS = ("exact_match",)
-"""Metrics of a task without labels."""

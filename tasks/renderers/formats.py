@@ -2,10 +2,23 @@
 
 from tasks.metrics.intervals import Interval
 
+UNKNOWN = "-"
+"""What stands in the place of a figure that nobody can know, such as the memory of an endpoint's model."""
 
-def share(value: float) -> str:
+
+def share(value: float | None) -> str:
     """Return a share as a percentage."""
-    return f"{value:.1%}"
+    return UNKNOWN if value is None else f"{value:.1%}"
+
+
+def times(value: float | None) -> str:
+    """Return a factor."""
+    return UNKNOWN if value is None else f"{value:.1f}x"
+
+
+def money(value: float | None) -> str:
+    """Return an amount in the recipe's currency."""
+    return UNKNOWN if value is None else f"{value:,.4g}"
 
 
 def with_interval(interval: Interval) -> str:
@@ -23,6 +36,6 @@ def milliseconds(interval: Interval) -> str:
     return f"{value} ({1e3 * interval.low:.1f} to {1e3 * interval.high:.1f})"
 
 
-def mebibytes(size_bytes: float) -> str:
+def mebibytes(size_bytes: float | None) -> str:
     """Return a size in MiB."""
-    return f"{size_bytes / 2**20:,.0f} MiB"
+    return UNKNOWN if size_bytes is None else f"{size_bytes / 2**20:,.0f} MiB"

@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.renderers.formats import share, with_interval
+from tasks.renderers.formats import share, times, with_interval
 from tasks.renderers.markdown import VERDICTS, comparison_rows, table_rows
 from tasks.renderers.plots import plot_costs, plot_losses, plot_scores
 from tasks.renderers.schema import Report
@@ -34,7 +34,7 @@ def render_html(report: Report, losses: Path) -> str:
             ("less latency", share(report.savings.latency)),
             ("less memory", share(report.savings.memory)),
             ("less cost", share(report.savings.cost)),
-            ("users", f"{report.savings.users:.1f}x"),
+            ("users", times(report.savings.users)),
         ],
         rows=table_rows(report),
         comparisons=comparison_rows(report),

@@ -1,6 +1,6 @@
 """report.md: the result as a table, for a pull request, a model card or the Prefect UI."""
 
-from tasks.renderers.formats import mebibytes, milliseconds, share, with_interval
+from tasks.renderers.formats import mebibytes, milliseconds, money, share, times, with_interval
 from tasks.renderers.schema import Report
 
 VERDICTS = {"ship": "Ship it", "do_not_ship": "Do not ship it", "inconclusive": "Inconclusive"}
@@ -9,17 +9,21 @@ VERDICTS = {"ship": "Ship it", "do_not_ship": "Do not ship it", "inconclusive": 
 def table_rows(report: Report) -> list[dict[str, str]]:
     """Return the three models' results, one row a figure, with the models as columns."""
     models = report.models
-    rows = [
+    rows = [{"figure": "model", **{model: result.name for model, result in models.items()}}]
+    rows += [
         {"figure": name.replace("_", "-"), **{model: with_interval(result.metrics[name]) for model, result in models.items()}}
         for name in models["teacher"].metrics
     ]
     rows += [
         {"figure": "latency, one request", **{model: milliseconds(r.latency_seconds) for model, r in models.items()}},
-        {"figure": "answers outside the labels", **{model: _invalid(r.invalid_ratio) for model, r in models.items()}},
+        {"figure": "answers outside the labels", **{model: share(r.invalid_ratio) for model, r in models.items()}},
         {"figure": "items per second", **{model: f"{r.items_per_second:.1f}" for model, r in models.items()}},
         {"figure": "peak memory", **{model: mebibytes(r.peak_memory_bytes) for model, r in models.items()}},
         {"figure": "weights", **{model: mebibytes(r.weight_bytes) for model, r in models.items()}},
     ]
+    costs = {model: result.cost_per_1k_requests for model, result in models.items()}
+    if any(cost is not None for cost in costs.values()):
+        rows.append({"figure": "price of 1,000 requests", **{model: money(cost) for model, cost in costs.items()}})
     return rows
 
 
@@ -35,13 +39,13 @@ def comparison_rows(report: Report) -> list[tuple[str, str]]:
         ("memory saved", share(saved.memory)),
         ("size saved", share(saved.size)),
         ("cost saved (machine time per item)", share(saved.cost)),
-        ("users on the same machine", f"{saved.users:.1f}x"),
+        ("users on the same machine", times(saved.users)),
     ]
 
 
 def render_markdown(report: Report) -> str:
     """Return the report as Markdown."""
-    rows = "\n".join(f"| {' | '.join(row.values())} |" for row in table_rows(report))
+    rows = "\n".join(f"| {' | '.join(_cell(value) for value in row.values())} |" for row in table_rows(report))
     comparisons = "\n".join(f"| {name} | {value} |" for name, value in comparison_rows(report))
     return (
         f"# {report.name}: {VERDICTS[report.verdict]}\n\n{report.reason}.\n\n"
@@ -51,5 +55,6 @@ def render_markdown(report: Report) -> str:
     )
 
 
-def _invalid(ratio: float | None) -> str:
-    return "-" if ratio is None else share(ratio)
+def _cell(text: str) -> str:
+    """Return a text that stays inside its cell: models have whatever names their files and endpoints have."""
+    return " ".join(text.split()).replace("|", "\\|")

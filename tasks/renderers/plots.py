@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tasks.renderers.formats import UNKNOWN
 from tasks.renderers.schema import Report
 
 COLOURS = {"teacher": "#64748b", "baseline": "#a8b5c7", "student": "#0f766e"}
@@ -56,17 +57,20 @@ def plot_scores(report: Report) -> str:
 
 
 def plot_costs(report: Report) -> str:
-    """Return bars of latency, peak memory and weights by model."""
-    panels = [
-        ("latency, ms", [1e3 * result.latency_seconds.value for result in report.models.values()]),
-        ("peak memory, MiB", [result.peak_memory_bytes / 2**20 for result in report.models.values()]),
-        ("weights, MiB", [result.weight_bytes / 2**20 for result in report.models.values()]),
+    """Return bars of latency, peak memory and weights by model; a figure that is not known has a dash in place of its bar."""
+    models = report.models.values()
+    panels: list[tuple[str, list[float | None], float]] = [
+        ("latency, ms", [result.latency_seconds.value for result in models], 1e-3),
+        ("peak memory, MiB", [result.peak_memory_bytes for result in models], 2**20),
+        ("weights, MiB", [result.weight_bytes for result in models], 2**20),
     ]
     with plt.rc_context(_STYLE):
         figure, all_axes = plt.subplots(1, len(panels), figsize=(9.2, 2.6))
-        for axes, (title, values) in zip(all_axes, panels, strict=True):
-            bars = axes.bar(list(report.models), values, color=[COLOURS[model] for model in report.models])
-            axes.bar_label(bars, fmt=lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}", fontsize=9, padding=2)
+        for axes, (title, values, unit) in zip(all_axes, panels, strict=True):
+            heights = [(value or 0.0) / unit for value in values]
+            labels = [UNKNOWN if value is None else _figure(value / unit) for value in values]
+            bars = axes.bar(list(report.models), heights, color=[COLOURS[model] for model in report.models])
+            axes.bar_label(bars, labels, fontsize=9, padding=2)
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             axes.set_title(title, fontsize=10)
@@ -94,6 +98,10 @@ def _line(axes: Axes, rows: list[dict[str, float]], name: str, *, label: str, co
     points = [(row["step"], row[name]) for row in rows if name in row]
     if points:
         axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=1.5, markersize=4)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _svg(figure: Figure) -> str:

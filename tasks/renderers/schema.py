@@ -16,33 +16,40 @@ class ModelReport(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    name: str
+    """What the model is called: its source, an endpoint's id of it, or kind and fingerprint of its artefact."""
     metrics: dict[str, Interval]
     """Scores by name, 1 is best; each with its 95 % interval."""
     invalid_ratio: float | None
     """Share of answers outside the closed set; None for an open task."""
     latency_seconds: Interval
-    """Median time of one request alone in the engine."""
+    """Median time of one request alone in the engine, or to the endpoint and back."""
     items_per_second: float
     """Test items answered per second, many at once."""
     tokens_per_second: float
     """Output tokens per second, many at once."""
-    peak_memory_bytes: int
-    """Memory that loading and running the model added to the process."""
-    weight_bytes: int
-    """Size of the weights."""
+    peak_memory_bytes: int | None
+    """Memory that loading and running the model added to the process; None for an endpoint."""
+    weight_bytes: int | None
+    """Size of the weights; None for an endpoint."""
+    cost_per_1k_requests: float | None
+    """What an endpoint charges for 1,000 test items, in the currency of the recipe's prices; None without prices."""
 
 
 class Savings(BaseModel):
-    """What the student saves against the teacher on the same machine; shares are of the teacher's figure."""
+    """What the student saves against the teacher on the same machine; shares are of the teacher's figure.
+
+    All but latency are None where the teacher is an endpoint, and so runs on a machine that nobody sees.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    latency: float
-    memory: float
-    size: float
-    cost: float
+    latency: float | None
+    memory: float | None
+    size: float | None
+    cost: float | None
     """Share of machine time per item that is saved when many are answered at once."""
-    users: float
+    users: float | None
     """How many times the teacher's load the student carries."""
 
 

@@ -1,4 +1,4 @@
-"""One model's answers, speed and memory, in a fresh process: ``python -m tasks.teachers.measured JOB.json``.
+"""One model's answers, speed and memory, by an engine in a fresh process: ``python -m tasks.teachers.measured JOB.json``.
 
 A process that ran another model before would hand memory of that one to this one and count too little; the first engine of a
 process would count the libraries that it loads and count too much. So the process is fresh, and a dummy engine goes first.
@@ -19,7 +19,7 @@ from tasks.core.process import end_with_parent
 from tasks.core.records import PROMPTS
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
-from tasks.teachers.exchange import Request
+from tasks.teachers.exchange import ListFeed, Request
 from tasks.teachers.settings import EngineRuntime, Sampling
 
 _WARM_UP_REQUESTS = 3
@@ -54,10 +54,14 @@ class Measurement(BaseModel):
     """By prompt id."""
     longest_prompt_tokens: int
     latencies_seconds: list[float]
+    """Of requests that were alone."""
     items_per_second: float
     tokens_per_second: float
     """Output tokens."""
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
+    """None where the model does not run on this machine."""
+    cost_per_1k_requests: float | None = None
+    """What an endpoint charges, in the currency of its prices."""
 
 
 def measure(job: MeasuringJob) -> Measurement:
@@ -78,16 +82,20 @@ def measure(job: MeasuringJob) -> Measurement:
                 peak_memory_bytes=0,
             )  # fmt: skip
         single = requests[: job.latency_requests]
-        list(engine.stream(_renamed("warm-up", single[:_WARM_UP_REQUESTS]), in_flight=1))
+        list(engine.stream(ListFeed(_renamed("warm-up", single[:_WARM_UP_REQUESTS])), in_flight=1))
         latencies: list[float] = []
         for request in _renamed("latency", single):
             started = time.monotonic()
-            list(engine.stream([request], in_flight=1))
+            list(engine.stream(ListFeed([request]), in_flight=1))
             latencies.append(time.monotonic() - started)
         started = time.monotonic()
-        completions = list(engine.stream(requests))
+        completions = list(engine.stream(ListFeed(requests)))
         seconds = time.monotonic() - started
-        answers = {row.key: Answer(text=engine.decode(row.token_ids), finish_reason=row.finish_reason) for row in completions}
+        texts = engine.decode([row.token_ids for row in completions])
+        answers = {
+            row.key: Answer(text=row.text if row.text is not None else text, finish_reason=row.finish_reason)
+            for row, text in zip(completions, texts, strict=True)
+        }
     return Measurement(
         answers=answers,
         longest_prompt_tokens=longest,
@@ -121,7 +129,7 @@ def _run_dummy_engine(runtime: EngineRuntime) -> None:
         config.save_pretrained(folder)
         dummy = {"load_format": "dummy", "skip_tokenizer_init": True}
         with Engine(folder, sampling, runtime, **dummy) as engine:
-            list(engine.stream([Request("dummy", [1, 2, 3], seed=0)]))
+            list(engine.stream(ListFeed([Request("dummy", [1, 2, 3], seed=0)])))
 
 
 def _renamed(prefix: str, requests: Iterable[Request]) -> list[Request]:

@@ -1,18 +1,25 @@
-"""A vLLM engine in this process, fed continuously: finished answers leave and waiting prompts enter at every step.
+"""A vLLM engine, fed continuously: finished answers leave and waiting prompts enter at every step.
 
 ``LLM.generate`` on chunks of rows drains the batch at the end of each; here the engine never drains before the last row.
 """
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from tasks.core.environment import has_cuda
-from tasks.core.errors import ModelError
-from tasks.teachers.exchange import Completion, Request
-from tasks.teachers.settings import EngineRuntime, Sampling
+from tasks.core.errors import EngineDiedError, ModelError
+from tasks.teachers.engine_arguments import engine_arguments
+from tasks.teachers.engine_watch import has_died, own_engines, watch_engine
+from tasks.teachers.exchange import Completion, Feed, Request
+from tasks.teachers.logprobs import from_flat, require_unbiased
+from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
 
 if not has_cuda():
     # One process: on a CPU a second one would take a core from the engine. vLLM reads this at import.
@@ -21,40 +28,57 @@ if not has_cuda():
 from safetensors import SafetensorError
 from vllm import EngineArgs, LLMEngine, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
+from vllm.exceptions import VLLMClientError
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
-from vllm.sampling_params import RequestOutputKind
+
+from tasks.teachers.engine_sampling import sampling_parameters
 
 _NO_WEIGHTS = "Cannot find any model weights"
-_CPU_NUM_SEQS = 32
-_CPU_BLOCK_TOKENS = 128
 _WINDOW = 2  # full batches in flight: the waiting queue is never empty, and memory stays bounded
 
 
 class Engine:
     """A model loaded and ready to answer; use it as a context manager, which frees its memory at the end."""
 
-    def __init__(self, model: Path | str, sampling: Sampling, runtime: EngineRuntime, **extra: Any) -> None:
+    def __init__(
+        self,
+        model: Path | str,
+        sampling: Sampling,
+        runtime: EngineRuntime,
+        logprobs: LogprobSettings | None = None,
+        choices: tuple[str, ...] = (),
+        **extra: Any,
+    ) -> None:
         """Load a model.
 
         Args:
             model: Local folder of safetensors weights, or a hub id.
             sampling: Decides number format and context length, and how answers are sampled.
             runtime: How the engine is run.
+            logprobs: Which log-probabilities every completion brings along; None: none.
+            choices: The labels, for structured output that must be one of them.
             extra: More of vLLM's engine arguments, for models without weights or tokenizer.
 
         Raises:
             ModelError: If vLLM cannot load the model with these settings.
+            SettingsError: If drawn log-probabilities are asked for with a sampling that would bias them.
         """
-        self._sampling = sampling
+        if logprobs is not None:
+            require_unbiased(sampling, logprobs)
+        self._sampling, self._logprobs = sampling, logprobs
+        self._parameters_of_all = sampling_parameters(sampling, logprobs, choices)
+        own_engines()
+        os.environ.setdefault("VLLM_ENGINE_READY_TIMEOUT_S", str(runtime.load_timeout_seconds))
         try:
-            arguments = engine_arguments(model, sampling, runtime, cuda=has_cuda())
+            arguments = engine_arguments(model, sampling, runtime, logprobs, cuda=has_cuda())
             self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments, **extra))
         except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             cleanup_dist_env_and_memory()
             if isinstance(error, RuntimeError) and _NO_WEIGHTS not in str(error):
                 raise  # a device or process failed, which another attempt may not see
             raise ModelError(f"vLLM cannot load {model}: {error}; check its files, and dtype and length limits") from error
+        watch_engine(self._engine)
         self._window = _WINDOW * self._engine.vllm_config.scheduler_config.max_num_seqs
         self.tokenizer: Any = None if extra.get("skip_tokenizer_init") else self._engine.get_tokenizer()
         self.steps = 0
@@ -68,87 +92,84 @@ class Engine:
         cleanup_dist_env_and_memory()
         gc.collect()
 
-    def stream(self, requests: Iterable[Request], in_flight: int | None = None) -> Iterator[Completion]:
+    def stream(self, feed: Feed, in_flight: int | None = None) -> Iterator[Completion]:
         """Yield answers as they finish.
 
         Args:
-            requests: Prompts to answer, each no longer than ``max_prompt_tokens``; taken from the iterable as they are needed.
+            feed: Prompts to answer, each no longer than ``max_prompt_tokens``; taken as they are needed.
             in_flight: Most requests in the engine at once; two full batches by default, 1 to time single requests.
+
+        Raises:
+            EngineDiedError: If the engine's process ended; what it had not answered must be asked again.
         """
-        waiting, window, running = iter(requests), in_flight or self._window, 0
-        exhausted = False
-        while running or not exhausted:
-            while not exhausted and running < window:
-                request = next(waiting, None)
-                if request is None:
-                    exhausted = True
-                    break
-                parameters = self._parameters(request)
-                self._engine.add_request(request.key, tokens_input(request.prompt_token_ids), parameters)
-                running += 1
-            if not running:
-                return
-            self.steps += 1
-            for output in self._engine.step():
-                if isinstance(output, RequestOutput) and output.finished:
-                    running -= 1
-                    answer = output.outputs[0]
-                    yield Completion(output.request_id, list(answer.token_ids), answer.finish_reason or "error")
+        window, running = in_flight or self._window, dict[str, Request]()
+        try:
+            while True:
+                while len(running) < window and (request := feed.take()) is not None:
+                    refusal = self._add(request)
+                    if refusal is not None:
+                        yield refusal
+                    else:
+                        running[request.key] = request
+                if not running:
+                    return
+                self.steps += 1
+                for output in self._engine.step():
+                    if isinstance(output, RequestOutput) and output.finished:
+                        yield self._completion(running.pop(output.request_id), output)
+        except Exception as error:
+            if not has_died(self._engine, error):
+                raise
+            raise EngineDiedError(
+                f"the engine's process ended with {len(running)} requests under way; they are asked again, finished rows are kept"
+            ) from error
+        finally:
+            if running and not has_died(self._engine):  # the caller left early: nobody waits for what is under way
+                self._engine.abort_request(list(running))
 
-    def decode(self, token_ids: list[int]) -> str:
-        """Return the text of an answer without special tokens."""
-        return self.tokenizer.decode(token_ids, skip_special_tokens=True)
+    def drain(self) -> list[Completion]:
+        """Return nothing: what an engine has not finished is cheaper to ask again than to wait for."""
+        return []
 
-    def _parameters(self, request: Request) -> SamplingParams:
-        sampled = self._sampling.temperature > 0
-        return SamplingParams(
-            temperature=self._sampling.temperature,
-            top_p=self._sampling.top_p if sampled else 1.0,
-            seed=request.seed if sampled else None,
-            max_tokens=self._sampling.max_new_tokens,
-            detokenize=False,  # answers are decoded whole, outside the engine's loop
-            output_kind=RequestOutputKind.FINAL_ONLY,
+    def committed(self, keys: AbstractSet[str]) -> None:
+        """Do nothing: an engine keeps no books."""
+
+    def decode(self, token_ids: list[list[int]]) -> list[str]:
+        """Return the texts of answers without special tokens."""
+        return self.tokenizer.batch_decode(token_ids, skip_special_tokens=True)
+
+    def _add(self, request: Request) -> Completion | None:
+        """Hand a request to the engine, or return why it cannot be: one bad row must not lose the others."""
+        try:
+            own_id = self._engine.add_request(request.key, tokens_input(request.prompt_token_ids), self._parameters(request))
+        except (VLLMClientError, ValueError) as error:
+            problem = str(error).splitlines()[0]
+            return Completion(request.key, [], "refused", problem=f"vLLM does not take it: {problem}")
+        if self._sampling.stop and self._logprobs is not None:
+            # Stop texts need this request's tokens as text, but not those of all its candidates: that is 20 times the work.
+            processor: Any = self._engine.output_processor.request_states[own_id].logprobs_processor
+            processor.tokenizer = None
+        return None
+
+    def _completion(self, request: Request, output: RequestOutput) -> Completion:
+        answer = output.outputs[0]
+        token_ids = list(answer.token_ids)
+        logprobs = None
+        if self._logprobs is not None and token_ids:
+            random = np.random.default_rng(request.seed)
+            flat: Any = answer.logprobs
+            logprobs = from_flat(flat, token_ids, self._logprobs, random)
+        return Completion(
+            request.key,
+            token_ids,
+            answer.finish_reason or "error",
+            text=answer.text if self._sampling.stop else None,
+            prompt_tokens=len(request.prompt_token_ids),
+            completion_tokens=len(token_ids),
+            logprobs=logprobs,
         )
 
-
-def engine_arguments(model: Path | str, sampling: Sampling, runtime: EngineRuntime, *, cuda: bool) -> dict[str, Any]:
-    """Return vLLM's engine arguments for a device: every setting that was left empty gets a value that suits the device.
-
-    Args:
-        model: Local folder or hub id.
-        sampling: Number format and context length.
-        runtime: The user's choices; None means "choose".
-        cuda: Whether the device is a CUDA one, or a CPU.
-    """
-    arguments: dict[str, Any] = {
-        "model": str(model),
-        "dtype": sampling.dtype,
-        "max_model_len": sampling.context_tokens,
-        "enforce_eager": not cuda if runtime.enforce_eager is None else runtime.enforce_eager,
-        "tensor_parallel_size": runtime.tensor_parallel_size,
-        "trust_remote_code": False,
-        "disable_log_stats": True,
-    }
-    if cuda:
-        arguments["gpu_memory_utilization"] = runtime.gpu_memory_utilization
-        if runtime.max_num_seqs:
-            arguments["max_num_seqs"] = runtime.max_num_seqs
-        if runtime.kv_cache_bytes:
-            arguments["kv_cache_memory_bytes"] = runtime.kv_cache_bytes
-        return arguments
-    batch = runtime.max_num_seqs or _CPU_NUM_SEQS
-    arguments["max_num_seqs"] = batch
-    arguments["kv_cache_memory_bytes"] = runtime.kv_cache_bytes or batch * _sequence_bytes(model, sampling)
-    return arguments
-
-
-def _sequence_bytes(model: Path | str, sampling: Sampling) -> int:
-    """Return the key-value cache that one sequence of full length needs, in bytes, in whole blocks."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(model)
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    value_bytes = 4 if sampling.dtype == "float32" or (sampling.dtype == "auto" and "32" in str(config.dtype)) else 2
-    blocks = -(-sampling.context_tokens // _CPU_BLOCK_TOKENS) + 1
-    return blocks * _CPU_BLOCK_TOKENS * 2 * config.num_hidden_layers * heads * head_dim * value_bytes
+    def _parameters(self, request: Request) -> SamplingParams:
+        parameters = copy(self._parameters_of_all)
+        parameters.seed = request.seed if self._sampling.temperature > 0 else None
+        return parameters

@@ -8,7 +8,7 @@ CONTEXT = FilterContext(labels=[], max_length_tokens=None, count_tokens=lambda c
 
 
 def answered(completion: str) -> Candidate:
-    return Candidate(messages=[], text="Is a still hot?", completion=completion, finish_reason="stop")
+    return Candidate(task="CLASSIFICATION", messages=[], text="Is a still hot?", completion=completion, finish_reason="stop")
 
 
 @pytest.mark.parametrize("completion", ["yes", " yes", "0", "."])

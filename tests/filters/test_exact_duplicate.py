@@ -6,9 +6,13 @@ from tasks.filters import FILTERS, Candidate, FilterContext
 
 CONTEXT = FilterContext(labels=[], max_length_tokens=None, count_tokens=lambda candidate: (0, 0))
 CHAT = Candidate(
-    messages=[{"role": "user", "content": "Is a still hot?"}], text=None, completion="Yes, while it runs.", finish_reason="stop"
+    task="CLASSIFICATION",
+    messages=[{"role": "user", "content": "Is a still hot?"}],
+    text=None,
+    completion="Yes, while it runs.",
+    finish_reason="stop",
 )
-PLAIN = Candidate(messages=[], text="A still is", completion=" hot", finish_reason="stop")
+PLAIN = Candidate(task="CLASSIFICATION", messages=[], text="A still is", completion=" hot", finish_reason="stop")
 
 
 def test_the_first_row_passes_and_its_repetition_is_rejected() -> None:

@@ -13,7 +13,7 @@ def count_characters(candidate: Candidate) -> tuple[int, int]:
 def test_a_row_that_breaks_several_rules_has_a_reason_for_each() -> None:
     context = FilterContext(labels=["hot", "cold"], max_length_tokens=5, count_tokens=count_characters)
     rules = [make(context) for make in FILTERS.values()]
-    cut_off = Candidate(messages=[], text="A still is", completion="  ", finish_reason="length")
+    cut_off = Candidate(task="CLASSIFICATION", messages=[], text="A still is", completion="  ", finish_reason="length")
     assert [rule(cut_off) for rule in rules] == ["finish_length", "empty", "too_long", "unknown_label", None]
 
 

@@ -8,7 +8,9 @@ CONTEXT = FilterContext(labels=[], max_length_tokens=None, count_tokens=lambda c
 
 
 def answer_that_ended_with(finish_reason: str) -> Candidate:
-    return Candidate(messages=[], text="Is a still hot?", completion="Yes, while it ru", finish_reason=finish_reason)
+    return Candidate(
+        task="CLASSIFICATION", messages=[], text="Is a still hot?", completion="Yes, while it ru", finish_reason=finish_reason
+    )
 
 
 def test_an_answer_that_ended_by_itself_passes() -> None:

@@ -1,5 +1,7 @@
 """The label rule: only answers out of the closed set, for tasks that have one."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.filters import FILTERS, Candidate, FilterContext
@@ -10,7 +12,7 @@ def among(labels: list[str]) -> FilterContext:
 
 
 def answered(completion: str) -> Candidate:
-    return Candidate(messages=[], text="Is a still hot?", completion=completion, finish_reason="stop")
+    return Candidate(task="CLASSIFICATION", messages=[], text="Is a still hot?", completion=completion, finish_reason="stop")
 
 
 @pytest.mark.parametrize("completion", ["neutral", " Neutral.\n", '"NEUTRAL"', "**not  sure**"])
@@ -25,3 +27,8 @@ def test_anything_else_is_rejected(completion: str) -> None:
 
 def test_a_task_without_labels_takes_any_answer() -> None:
     assert FILTERS["label"](among([]))(answered("Whatever comes to mind")) is None
+
+
+def test_an_open_task_beside_a_closed_one_takes_any_answer() -> None:
+    rule = FILTERS["label"](among(["neutral", "entailment"]))
+    assert rule(replace(answered("Whatever comes to mind"), task="CONVERSATION")) is None

@@ -11,7 +11,9 @@ def limited_to(max_length_tokens: int | None) -> FilterContext:
     return FilterContext(labels=[], max_length_tokens=max_length_tokens, count_tokens=count_words)
 
 
-ROW_OF_SEVEN = Candidate(messages=[], text="Is a still hot?", completion="It is hot.", finish_reason="stop")
+ROW_OF_SEVEN = Candidate(
+    task="CLASSIFICATION", messages=[], text="Is a still hot?", completion="It is hot.", finish_reason="stop"
+)
 
 
 def test_a_row_of_just_the_limit_passes() -> None:

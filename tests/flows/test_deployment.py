@@ -7,14 +7,31 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from prefect import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed
 
+from flows.dispatch import run_deployed
 from flows.recipe import load_recipe
 from tasks.core.artifact import Artifact
+from tasks.core.caching import find_finished
+from tasks.core.errors import StageFailedError
+from tasks.core.records import ANSWERED_PROMPTS
+from tasks.core.tables import read_table
+from tasks.generating.spans import Span
+from tasks.generations import generate
+from tests.flows.generating import committed_shards, descendants, finish, generation, wait_until
+from tests.models import tiny_model
 from tests.servers import closed_port
+from tests.teaching import committed_keys, numbered, prepare, settings, teach
 
 pytestmark = pytest.mark.slow
 
@@ -50,14 +67,27 @@ class PrefectServer:
             timeout=300,
         )
 
-    def flow_runs(self, *states: str) -> list[dict[str, Any]]:
-        """Return the runs of the flow ``distill`` in any of the states."""
-        query = {"flows": {"name": {"any_": ["distill"]}}, "flow_runs": {"state": {"type": {"any_": list(states)}}}}
+    def flow_runs(self, *states: str, flow: str = "distill") -> list[dict[str, Any]]:
+        """Return the runs of a flow in any of the states."""
+        query = {"flows": {"name": {"any_": [flow]}}, "flow_runs": {"state": {"type": {"any_": list(states)}}}}
         request = urllib.request.Request(
             f"{self._api}/flow_runs/filter", json.dumps(query).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
+
+    @contextmanager
+    def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run a worker that looks for work every second, until the block ends."""
+        command = [PREFECT, "worker", "start", "--pool", "potstill"]
+        environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        null = subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=null, stderr=null)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
 
     def wait_until_healthy(self) -> None:
         """Wait for the server to answer."""
@@ -108,6 +138,55 @@ def test_a_bad_setting_is_refused_before_a_run_exists(server: PrefectServer, rec
     assert refused.returncode != 0
     assert "config.student.training.method" in refused.stdout + refused.stderr
     assert len(server.flow_runs("SCHEDULED", "PENDING", "RUNNING")) == before
+
+
+def test_partitions_are_runs_of_their_own_and_a_killed_one_is_run_again(server: PrefectServer, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    prompts, teacher = prepare(store, numbered(2000)), teach(store, tiny_model(tmp_path / "model"))
+    runtime = {"partitions": 2, "partition_deployment": "generation-partition/teacher"}
+    with (
+        server.worker() as worker,
+        generation(store, prompts, teacher, {"PREFECT_API_URL": server.environment["PREFECT_API_URL"]}, **runtime) as parent,
+    ):
+        wait_until(lambda: committed_shards(store) >= 10, parent)
+        victim, *_ = descendants(worker.pid, "tasks.generating.partition")
+        flow_run = victim.parent()
+        assert flow_run is not None
+        flow_run.kill()
+        victim.wait(10)
+        finish(parent)
+    made = find_finished(generate, settings=settings(runtime=runtime), store=str(store), prompts=prompts, teacher=teacher)
+    runs = server.flow_runs("COMPLETED", flow="generation-partition")
+
+    assert made is not None
+    assert [row["text"] for row in read_table(made, ANSWERED_PROMPTS)] == [row["prompt"] for row in numbered(2000)]
+    assert sorted(run["run_count"] for run in runs) == [1, 2]
+    assert len(committed_keys(store)) == len(set(committed_keys(store))) == 2000
+
+
+def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer, tmp_path: Path) -> None:
+    prompts = prepare(tmp_path / "store", numbered(1))
+    values = {
+        "settings": settings(),
+        "store": prompts.store,
+        "prompts": prompts,
+        "teacher": prompts,
+        "span": Span(),
+        "report": "x",
+    }
+    with (
+        temporary_settings({PREFECT_API_URL: server.environment["PREFECT_API_URL"]}),
+        get_client(sync_client=True) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(copy_context().run, run_deployed, "generation-partition/teacher", [values], 3)
+        while not waiting.done():
+            for run in server.flow_runs("SCHEDULED", flow="generation-partition"):
+                client.set_flow_run_state(UUID(run["id"]), Crashed(), force=True)
+            time.sleep(0.2)
+
+        with pytest.raises(StageFailedError, match="generation-partition/teacher ended as Crashed after 3 attempts"):
+            waiting.result()
 
 
 def test_a_schedule_that_is_switched_on_schedules_runs(server: PrefectServer) -> None:

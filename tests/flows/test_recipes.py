@@ -32,7 +32,7 @@ def test_a_setting_is_overridden_from_the_command_line() -> None:
         ("generations.sampling.temperature=9", "generations.sampling.temperature: .*less than or equal to 2, got 9"),
         ("student.training.learning_rat=1", "student.training.learning_rat: Extra inputs are not permitted, got 1"),
         ("student.training.method=magic", "'sft', got 'magic'"),
-        ("teacher.student=0123456789abcdef", "either teacher.model or teacher.student"),
+        ("teacher.student=0123456789abcdef", "give exactly one of teacher.model, teacher.endpoint and teacher.student"),
         ("report.name=../up", "String should match pattern"),
         ("nonsense", "not of the form section.field=value"),
         ("store.deeper=1", "'store' is a value, not a section"),
@@ -41,6 +41,54 @@ def test_a_setting_is_overridden_from_the_command_line() -> None:
 def test_a_bad_setting_is_refused_with_its_place_its_value_and_what_was_expected(override: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load_recipe(QUICKSTART, [override])
+
+
+SMALL = "further_teachers.small={model: {source: x}}"
+ENDPOINT = "teacher={endpoint: {url: 'http://127.0.0.1:8000/v1', model: m}}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["teacher={}"], "give exactly one of teacher.model, teacher.endpoint and teacher.student"),
+        (["teacher={student: 0123456789abcdef, adaptation: {}}"], "teacher.adaptation trains teacher.model"),
+        (["student={}"], "give student.model, or student.pruning"),
+        ([ENDPOINT], "an endpoint has no weights that could be cut down; give student.model"),
+        ([SMALL], "there are further_teachers; give mixture"),
+        (["further_teachers.teacher={model: {source: x}}", "mixture={}"], "'teacher' is the name of the main teacher"),
+        ([SMALL, "mixture={mode: route, routes: {MATH: smal}}"], r"names \['smal'\], wanted one of \['teacher', 'small'\]"),
+        ([SMALL, "mixture={mode: route}"], "mixture.routes says which teacher answers what when the mode is route"),
+        (["mixture={mode: best_of, score: length}"], "'confidence', got 'length'"),
+        (["generations.samples_per_prompt=2"], "more than 1 at temperature 0, where all samples are the same"),
+        (
+            ["generations.prompting.enable_chain_of_thought=true", "generations.sampling.structured_output={labels: true}"],
+            "leaves no room for a chain of thought",
+        ),
+        (["generations.sampling.structured_output={}"], "exactly one of labels, choice, regex and json_schema"),
+        (["generations.logprobs={top_k: 0, draws: 4}"], "give a top_k of 1 or more"),
+        (["generations.logprobs={draws: 4, processed: true}"], "leave logprobs.processed off"),
+        (["generations.runtime.partitions=0"], "generations.runtime.partitions: .*greater than or equal to 1, got 0"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_recipe(QUICKSTART, overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [SMALL, "mixture={mode: all}"],
+        [SMALL, "mixture={mode: route, route_by: domain, routes: {sums: small, law: teacher}}"],
+        ["mixture={mode: best_of, score: agreement}", "generations={samples_per_prompt: 4, sampling: {temperature: 1}}"],
+        [ENDPOINT, "student={model: {source: x}}"],
+        ["generations.runtime.partitions=8", "generations.runtime.partition_deployment=generation-partition/teacher"],
+    ],
+)
+def test_several_teachers_samples_and_partitions_can_be_asked_for(overrides: list[str]) -> None:
+    config = load_recipe(QUICKSTART, overrides)
+
+    assert DistillConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_a_recipe_that_is_no_yaml_or_not_there_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PROMPTS: list[Prompt] = [
         reference=None,
         task="nli",
         split="train",
+        tags=[],
     )
     for number in range(4)
 ]

@@ -25,9 +25,11 @@ def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher'
         improvement=Interval(value=0.361, low=0.329, high=0.392),
         agreement=Interval(value=0.871, low=0.849, high=0.890),
         models={
-            "teacher": _model(accuracy=0.912, milliseconds=61.2, items_per_second=38.5, memory=1_210, weights=513),
-            "baseline": _model(accuracy=0.511, milliseconds=21.7, items_per_second=120.1, memory=421, weights=171),
-            "student": _model(accuracy=0.872, milliseconds=21.9, items_per_second=118.4, memory=423, weights=171),
+            "teacher": _model("acme/large", accuracy=0.912, milliseconds=61.2, items_per_second=38.5, memory=1_210, weights=513),
+            "baseline": _model("acme/small", accuracy=0.511, milliseconds=21.7, items_per_second=120.1, memory=421, weights=171),
+            "student": _model(
+                "student:0123456789abcdef", accuracy=0.872, milliseconds=21.9, items_per_second=118.4, memory=423, weights=171
+            ),
         },
         savings=Savings(latency=0.642, memory=0.650, size=0.667, cost=0.675, users=3.075),
         lineage={
@@ -50,9 +52,10 @@ def write_losses(folder: Path) -> Path:
     return file
 
 
-def _model(accuracy: float, milliseconds: float, items_per_second: float, memory: int, weights: int) -> ModelReport:
+def _model(name: str, *, accuracy: float, milliseconds: float, items_per_second: float, memory: int, weights: int) -> ModelReport:
     seconds = milliseconds / 1e3
     return ModelReport(
+        name=name,
         metrics={
             "accuracy": Interval(value=accuracy, low=accuracy - 0.02, high=accuracy + 0.02),
             "macro_f1": Interval(value=accuracy - 0.01, low=accuracy - 0.03, high=accuracy + 0.01),
@@ -63,4 +66,5 @@ def _model(accuracy: float, milliseconds: float, items_per_second: float, memory
         tokens_per_second=3 * items_per_second,
         peak_memory_bytes=memory << 20,
         weight_bytes=weights << 20,
+        cost_per_1k_requests=None,
     )

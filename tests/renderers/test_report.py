@@ -45,6 +45,7 @@ def test_markdown_has_the_verdict_and_every_figure() -> None:
     text = render_markdown(sample_report())
     assert text.startswith("# quickstart: Ship it\n")
     for row in (
+        "| model | acme/large | acme/small | student:0123456789abcdef |",
         "| accuracy | 91.2% (89.2% to 93.2%) | 51.1% (49.1% to 53.1%) | 87.2% (85.2% to 89.2%) |",
         "| macro-f1 | 90.2% (88.2% to 92.2%) | 50.1% (48.1% to 52.1%) | 86.2% (84.2% to 88.2%) |",
         "| latency, one request | 61.2 ms (60.0 to 62.4) | 21.7 ms (21.3 to 22.1) | 21.9 ms (21.5 to 22.3) |",
@@ -66,6 +67,38 @@ def test_a_figure_without_an_interval_stands_alone() -> None:
     text = render_markdown(report)
     assert text.startswith("# quickstart: Inconclusive\n")
     assert "| retained (student / teacher) | 0.0% |" in text.splitlines()
+
+
+def test_what_is_not_known_is_a_dash_in_every_form(losses: Path) -> None:
+    report = sample_report()
+    unknown = {"peak_memory_bytes": None, "weight_bytes": None, "cost_per_1k_requests": 1.5}
+    teacher = report.models["teacher"].model_copy(update=unknown)
+    savings = report.savings.model_copy(update={"memory": None, "size": None, "cost": None, "users": None})
+    report = report.model_copy(update={"models": {**report.models, "teacher": teacher}, "savings": savings})
+
+    lines = render_markdown(report).splitlines()
+    for row in (
+        "| peak memory | - | 421 MiB | 423 MiB |",
+        "| weights | - | 171 MiB | 171 MiB |",
+        "| price of 1,000 requests | 1.5 | - | - |",
+        "| memory saved | - |",
+        "| size saved | - |",
+        "| users on the same machine | - |",
+    ):
+        assert row in lines
+    page = render_html(report, losses)
+    assert '<div class="tile"><b>-</b><span>less memory</span></div>' in page
+    assert '<div class="tile"><b>64.2%</b><span>less latency</span></div>' in page
+    costs = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)[2]
+    drawn = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", costs)]
+    assert drawn.count("-") == 2
+    assert {"421", "423", "171", "61.2"} <= set(drawn)
+
+
+def test_a_name_cannot_break_the_table() -> None:
+    report = sample_report()
+    report.models["teacher"].name = "a|b\n| c |"
+    assert r"| model | a\|b \| c \| | acme/small | student:0123456789abcdef |" in render_markdown(report).splitlines()
 
 
 def test_the_page_has_what_markdown_has(losses: Path) -> None:

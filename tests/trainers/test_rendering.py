@@ -62,3 +62,17 @@ def test_a_conversation_needs_a_chat_template(tokenizer: Any) -> None:
     tokenizer.chat_template = None
     with pytest.raises(ModelError, match=r"set prompts\.chat to false"):
         render_prompt(tokenizer, QUESTION, None)
+
+
+def test_variables_reach_the_chat_template(tokenizer: Any) -> None:
+    tokenizer.chat_template = CHAT_TEMPLATE + "{% if enable_thinking is false %}<think></think>{% endif %}"
+    thinking = render_prompt(tokenizer, QUESTION, None)
+    silent = render_prompt(tokenizer, QUESTION, None, chat_template_kwargs={"enable_thinking": False})
+    assert tokenizer.decode(silent) == tokenizer.decode(thinking) + "<think></think>"
+
+
+def test_a_conversation_that_the_template_refuses_is_an_error_that_tells_its_roles_and_not_its_content(tokenizer: Any) -> None:
+    tokenizer.chat_template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    with pytest.raises(ModelError, match=r"the roles \['system', 'user'\]: no system role") as error:
+        render_prompt(tokenizer, QUESTION, None)
+    assert "still" not in str(error.value)

@@ -1,0 +1,14 @@
+"""Endpoints that the teachers' tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.endpoints import ScriptedEndpoint, run_scripted_endpoint
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedEndpoint]:
+    """A scripted endpoint on loopback."""
+    with run_scripted_endpoint() as endpoint:
+        yield endpoint

@@ -1,0 +1,69 @@
+"""What is kept of a measurement that did not come to its end, whether it was stopped or its process was killed."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.errors import PreemptedError
+from tasks.core.records import Prompt
+from tasks.teachers.endpoint.measured import measure_endpoint
+from tasks.teachers.endpoint.paid_answers import PaidAnswer, PaidAnswers
+from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
+from tasks.teachers.measured import Measurement
+from tasks.teachers.settings import Sampling
+from tests.endpoints import Act, ScriptedEndpoint
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [
+        Prompt(id=f"id-{n}", messages=[], text=f"item {n}", reference="x", task="MATH", split="test", tags=[])
+        for n in range(count)
+    ]
+
+
+def measured(scripted: ScriptedEndpoint, count: int, kept: Path) -> Measurement:
+    settings = EndpointSettings(url=scripted.url, model="teacher-1")
+    runtime = EndpointRuntime(max_concurrency=4, stop_grace_seconds=3)
+    return measure_endpoint(settings, prompts(count), Sampling(), runtime, latency_requests=5, kept=kept)
+
+
+@pytest.fixture
+def stopped_after() -> Iterator[Any]:
+    """Stop this process's work after so many seconds, the way a worker is told to."""
+
+    def stop(*_: object) -> None:
+        raise PreemptedError("told to stop")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_answers_that_were_under_way_at_a_stop_are_kept(tmp_path: Path, scripted: ScriptedEndpoint, stopped_after: Any) -> None:
+    kept = tmp_path / "kept.jsonl"
+    scripted.act = lambda call: Act(seconds=1.0)
+    stopped_after(0.5)
+    with pytest.raises(PreemptedError):
+        measured(scripted, 8, kept)
+    asked = len(scripted.calls)
+    assert asked > 0 and set(PaidAnswers(kept).rows) == {f"id-{n}" for n in range(asked)}
+
+    scripted.act = lambda call: Act()
+    found = measured(scripted, 8, kept)
+    assert len(found.answers) == 8
+    assert [scripted.attempts(f"item {n}") for n in range(8)] == [2] * 5 + [1] * 3  # the first five alone, for their latency
+
+
+def test_a_line_that_was_cut_off_costs_no_other(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    # U+2028 ends a line for str.splitlines, and not in this file.
+    row = PaidAnswer(id="a", text="one\u2028two\nthree", finish_reason="stop", prompt_tokens=1, completion_tokens=2, seconds=0.5)
+    PaidAnswers(kept).add(row)
+    kept.write_bytes(kept.read_bytes() + b'{"id": "b", "te')
+    PaidAnswers(kept).add(row.model_copy(update={"id": "c"}))
+
+    assert PaidAnswers(kept).rows == {"a": row, "c": row.model_copy(update={"id": "c"})}

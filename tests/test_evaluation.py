@@ -1,0 +1,177 @@
+"""The evaluation of an endpoint: its answers scored row by row, its speed and price, and what nobody can know of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.core.artifact import Artifact, open_file, read_record
+from tasks.core.errors import BudgetExceededError, StageFailedError
+from tasks.core.records import PREDICTIONS, Prediction
+from tasks.core.tables import read_table
+from tasks.evaluation import LATENCIES_FILE, EvaluationSettings, evaluate
+from tasks.model import prepare_endpoint
+from tasks.prompts import prepare_prompts
+from tasks.sources.settings import PromptsSettings
+from tasks.teachers.endpoint.settings import EndpointSettings
+from tests.endpoints import Act, Call, ScriptedEndpoint, answer, run_scripted_endpoint
+
+QUICK: dict[str, Any] = {"backoff_seconds": 0.01, "max_backoff_seconds": 0.1, "max_attempts": 2, "timeout_seconds": 5}
+LABELS = ["Cold", "Hot"]
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedEndpoint]:
+    with run_scripted_endpoint() as endpoint:
+        yield endpoint
+
+
+def labelled(count: int) -> list[dict[str, Any]]:
+    return [{"prompt": f"still {number}", "answer": LABELS[number % 2], "kind": "CLASSIFICATION"} for number in range(count)]
+
+
+def asked(count: int) -> list[dict[str, Any]]:
+    return [{"prompt": f"sum {number}", "answer": f"The {number}.", "kind": "MATH"} for number in range(count)]
+
+
+def prepare(store: Path, rows: list[dict[str, Any]]) -> Artifact:
+    """Return prompts with these test rows; the training rows have both labels."""
+    store.mkdir(parents=True, exist_ok=True)
+    splits = {"train": [{**row, "prompt": f"train {row['prompt']}"} for row in labelled(2)], "test": rows}
+    for split, chosen in splits.items():
+        (store.parent / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in chosen))
+    sources = {split: (str(store.parent / f"{split}.jsonl"),) for split in splits}
+    settings = {**sources, "reference_field": "answer", "task_field": "kind", "validation_fraction": 0}
+    return prepare_prompts.fn(settings=PromptsSettings.model_validate(settings), store=str(store))
+
+
+def run_test(store: Path, rows: list[dict[str, Any]], scripted: ScriptedEndpoint, **runtime: Any) -> Artifact:
+    """Evaluate the scripted endpoint on these rows."""
+    endpoint = EndpointSettings(url=scripted.url, model="acme/large")
+    teacher = prepare_endpoint.fn(settings=endpoint, store=str(store))
+    settings = EvaluationSettings.model_validate({"latency_requests": 5, "endpoint": {**QUICK, **runtime}})
+    return evaluate.fn(settings=settings, store=str(store), prompts=prepare(store, rows), model=teacher)
+
+
+def predictions(made: Artifact) -> dict[str, Prediction]:
+    """Return what was answered, by reference."""
+    return {row["reference"]: row for row in read_table(made, PREDICTIONS)}
+
+
+def knows(right: dict[str, str]) -> Any:
+    """Return a script that answers these prompts so, and all others with ``nothing``."""
+    return lambda call: Act(body=answer(right.get(call.prompt, "nothing"), call.path))
+
+
+def test_an_endpoint_is_named_scored_and_timed_and_its_memory_is_not_made_up(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    rows = labelled(8)
+    scripted.act = knows({row["prompt"]: f" {row['answer'].lower()}. " for row in rows[:6]})
+    made = run_test(tmp_path / "store", rows, scripted)
+
+    summary = read_record(made).summary
+    assert made.counts == {"items": 8, "correct": 6}
+    assert summary["name"] == "acme/large"
+    assert summary["metrics"]["accuracy"] == 0.75
+    assert summary["invalid_ratio"] == 0.25
+    assert (summary["peak_memory_bytes"], summary["weight_bytes"], summary["cost_per_1k_requests"]) == (None, None, None)
+    assert summary["items_per_second"] > 0
+    assert summary["tokens_per_second"] == pytest.approx(5 * summary["items_per_second"])
+
+
+def test_latency_is_of_requests_that_are_alone_and_throughput_of_many(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    most: list[int] = []
+
+    def slowly(call: Call) -> Act:
+        most.append(scripted.under_way)
+        return Act(seconds=0.1)
+
+    scripted.act = slowly
+    made = run_test(tmp_path / "store", labelled(20), scripted)
+
+    latencies = json.loads(open_file(made, LATENCIES_FILE).read_bytes())
+    assert max(most[:20]) > 1 and most[20:] == [1] * 5
+    assert len(latencies) == 5 and all(0.1 < seconds < 1 for seconds in latencies)
+    assert read_record(made).summary["items_per_second"] > 10
+
+
+def test_the_price_of_a_thousand_requests_follows_from_tokens_and_prices(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    prices = {"price_per_million_input_tokens": 2.0, "price_per_million_output_tokens": 8.0}
+    made = run_test(tmp_path / "store", labelled(6), scripted, **prices)
+
+    assert read_record(made).summary["cost_per_1k_requests"] == pytest.approx(1000 * (10 * 2.0 + 5 * 8.0) / 1e6)
+
+
+def test_a_row_that_fails_counts_as_wrong_also_where_nothing_would_be_right(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    rows = [*labelled(10), {"prompt": "sum of nothing", "answer": "the", "kind": "MATH"}]
+    refused = {"error": {"code": "context_length"}}
+    right = knows({row["prompt"]: row["answer"] for row in rows[:10]})
+    scripted.act = lambda call: {"still 3": Act(503), "sum of nothing": Act(400, refused)}.get(call.prompt) or right(call)
+    made = run_test(tmp_path / "store", rows, scripted)
+
+    failed = [row for row in read_table(made, PREDICTIONS) if row["finish_reason"] == "error"]
+    assert made.counts == {"items": 11, "correct": 9, "failed": 2}
+    assert [(row["answer"], row["correct"]) for row in failed] == [("", False)] * 2
+
+
+@pytest.mark.parametrize("act", [Act(503), Act(400)], ids=["down", "refusing"])
+def test_an_endpoint_that_fails_too_many_rows_ends_the_evaluation(tmp_path: Path, scripted: ScriptedEndpoint, act: Act) -> None:
+    broken = {f"still {number}" for number in range(5)}
+    scripted.act = lambda call: act if call.prompt in broken else Act()
+    with pytest.raises(StageFailedError, match=r"answered 7 of 12 .*, wanted a share of 70%"):
+        run_test(tmp_path / "store", labelled(12), scripted)
+
+    assert run_test(tmp_path / "store", labelled(12), scripted, min_endpoint_success_ratio=0.5).counts["failed"] == 5
+
+
+def test_what_a_failed_evaluation_paid_for_is_not_asked_again(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    rows, down = labelled(12), True
+    right = knows({row["prompt"]: row["answer"] for row in rows})
+    scripted.act = lambda call: Act(503) if down and call.prompt in {f"still {number}" for number in range(8)} else right(call)
+    with pytest.raises(StageFailedError):
+        run_test(tmp_path / "store", rows, scripted)
+    down = False
+    first = len(scripted.calls)
+    made = run_test(tmp_path / "store", rows, scripted)
+
+    assert made.counts == {"items": 12, "correct": 12}
+    assert len(scripted.calls) - first == 8 + 5  # what was missing, and those whose latency is taken
+    assert not list((tmp_path / "store" / ".work" / "evaluation").glob("*"))
+
+
+def test_a_budget_ends_the_evaluation(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    with pytest.raises(BudgetExceededError, match="10 of 10 requests"):
+        run_test(tmp_path / "store", labelled(12), scripted, max_requests=10)
+
+
+def test_labels_and_free_texts_of_one_test_are_scored_each_in_their_way(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    rows = [*labelled(4), *asked(4)]
+    # A free text is right without article and full stop; a label that is wrong in the same way is not.
+    scripted.act = knows(
+        {"still 0": "COLD", "still 1": "the hot", "still 2": "cold", "still 3": "hot", "sum 0": "0", "sum 1": "one"}
+    )
+    made = run_test(tmp_path / "store", rows, scripted)
+
+    found, summary = predictions(made), read_record(made).summary
+    assert (found["0"]["task"], found["0"]["answer"], found["0"]["correct"]) == ("MATH", "0", True)
+    assert made.counts == {"items": 8, "correct": 4}
+    assert list(summary["metrics"]) == ["accuracy", "macro_f1", "exact_match"]
+    assert summary["metrics"]["accuracy"] == 4 / 8
+    assert summary["metrics"]["exact_match"] == 1 / 4
+    assert summary["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)  # all cold ones, half of the hot ones
+    assert summary["invalid_ratio"] == 1 / 4
+
+
+def test_a_test_of_free_texts_has_one_metric_and_no_labels_to_miss(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    scripted.act = knows({"sum 0": "0", "sum 2": "the  2"})
+    summary = read_record(run_test(tmp_path / "store", asked(4), scripted)).summary
+
+    assert summary["metrics"] == {"exact_match": 0.5}
+    assert summary["invalid_ratio"] is None
+
+
+def test_a_batch_is_refused_because_it_has_no_speed() -> None:
+    with pytest.raises(ValidationError, match="a batch tells nothing about speed"):
+        EvaluationSettings.model_validate({"endpoint": {"batch": True}})

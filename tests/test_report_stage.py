@@ -1,0 +1,127 @@
+"""The report stage on evaluations made by hand: what is compared, what stays unknown, and over which rows a score is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.artifact import Artifact
+from tasks.core.caching import Stage
+from tasks.core.records import PREDICTIONS, Prediction
+from tasks.core.section import Section
+from tasks.core.tables import write_table
+from tasks.renderers.schema import Report
+from tasks.report import ReportSettings, make_report, read_report, report_file
+
+HERE = {"peak_memory_bytes": 400 << 20, "weight_bytes": 100 << 20, "cost_per_1k_requests": None}
+ENDPOINT = {"peak_memory_bytes": None, "weight_bytes": None, "cost_per_1k_requests": 0.25}
+LABELS = [("CLASSIFICATION", f"label {number % 3}") for number in range(60)]
+TEXTS = [("MATH", str(number)) for number in range(40)]
+
+
+class Named(Section):
+    """Settings that tell artefacts apart."""
+
+    name: str
+
+
+def artifact(store: Path, kind: str, name: str, summary: dict[str, Any], rows: list[Prediction] | None = None) -> Artifact:
+    """Return an artefact with this summary, some losses, and predictions if there are any."""
+    with Stage(kind, version=1).draft(str(store), Named(name=name)) as draft:
+        (draft.path / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 1.5}))
+        if rows is not None:
+            write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
+        draft.summary = summary
+        return draft.publish()
+
+
+def evaluated(store: Path, name: str, items: list[tuple[str, str]], right: int, where: dict[str, Any], speed: float) -> Artifact:
+    """Return the evaluation of a model that gets every item right but those after the first ``right`` of its task."""
+    seen: dict[str, int] = {}
+    rows: list[Prediction] = []
+    for number, (task, reference) in enumerate(items):
+        seen[task] = seen.get(task, 0) + 1
+        said = reference if seen[task] <= right else "wrong"
+        rows.append(
+            Prediction(
+                id=f"item {number}",
+                task=task,
+                answer=said,
+                reference=reference,
+                correct=said == reference,
+                finish_reason="stop",
+            )
+        )
+    summary = {
+        "name": name,
+        "invalid_ratio": None,
+        "latency_seconds": {"value": 1 / speed, "low": None, "high": None},
+        "items_per_second": speed,
+        "tokens_per_second": speed,
+        **where,
+    }
+    return artifact(store, "evaluation", name, summary, rows)
+
+
+def report_on(store: Path, items: list[tuple[str, str]], teacher: dict[str, Any]) -> tuple[Report, Path]:
+    """Return the report on a teacher that is right 40 times in each task, a baseline that is 10 and a student that is 30."""
+    made = make_report.fn(
+        settings=ReportSettings(name="by-hand"),
+        store=str(store),
+        **{kind: artifact(store, kind, kind, {}) for kind in ("prompts", "generations", "dataset", "student")},
+        teacher_evaluation=evaluated(store, "acme/large|x", items, 40, teacher, speed=10.0),
+        baseline_evaluation=evaluated(store, "acme/small", items, 10, HERE, speed=20.0),
+        student_evaluation=evaluated(store, "student:0", items, 30, HERE, speed=40.0),
+    )
+    return read_report(made), report_file(made, "md")
+
+
+def test_what_runs_here_is_compared_in_every_respect(tmp_path: Path) -> None:
+    teacher = {"peak_memory_bytes": 800 << 20, "weight_bytes": 400 << 20, "cost_per_1k_requests": None}
+    report, _ = report_on(tmp_path, LABELS, teacher)
+
+    saved = report.savings
+    assert (saved.latency, saved.memory, saved.size, saved.cost, saved.users) == (0.75, 0.5, 0.75, 0.75, 4.0)
+    assert report.metric == "accuracy"
+    assert report.retained.value == pytest.approx(30 / 40)
+    assert report.gap_closed.value == pytest.approx(20 / 30)
+
+
+def test_a_teacher_behind_an_endpoint_is_named_priced_and_compared_only_where_it_can_be(tmp_path: Path) -> None:
+    report, markdown = report_on(tmp_path, LABELS, ENDPOINT)
+
+    assert report.models["teacher"].name == "acme/large|x"
+    assert report.models["teacher"].cost_per_1k_requests == 0.25
+    saved = report.savings
+    assert (saved.latency, saved.memory, saved.size, saved.cost, saved.users) == (0.75, None, None, None, None)
+    lines = markdown.read_text(encoding="utf-8").splitlines()
+    for row in (
+        r"| model | acme/large\|x | acme/small | student:0 |",
+        "| peak memory | - | 400 MiB | 400 MiB |",
+        "| weights | - | 100 MiB | 100 MiB |",
+        "| price of 1,000 requests | 0.25 | - | - |",
+        "| memory saved | - |",
+        "| users on the same machine | - |",
+    ):
+        assert row in lines
+
+
+def test_of_labels_and_free_texts_each_has_its_score_and_the_verdict_is_about_all_rows(tmp_path: Path) -> None:
+    report, _ = report_on(tmp_path, [*LABELS, *TEXTS], ENDPOINT)
+
+    student = report.models["student"].metrics
+    assert list(student) == ["accuracy", "macro_f1", "exact_match"]
+    assert student["accuracy"].value == pytest.approx(60 / 100)
+    assert student["exact_match"].value == pytest.approx(30 / 40)
+    assert student["macro_f1"].value == pytest.approx(2 / 3)  # 10 of 20 of each label, and no label wrongly
+    assert report.metric == "accuracy"
+    assert report.retained.value == pytest.approx(60 / 80)
+
+
+def test_a_report_on_free_texts_is_about_exact_matches(tmp_path: Path) -> None:
+    report, _ = report_on(tmp_path, TEXTS, ENDPOINT)
+
+    assert list(report.models["teacher"].metrics) == ["exact_match"]
+    assert report.metric == "exact_match"
+    assert report.retained.value == pytest.approx(30 / 40)
