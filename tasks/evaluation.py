@@ -17,12 +17,12 @@ from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights, weight_bytes
 from tasks.generating.asking import FAILURES
-from tasks.generating.opening import endpoint_of, teacher_name
 from tasks.metrics import METRICS
 from tasks.metrics.answers import normalise_answer, normalise_label
 from tasks.metrics.intervals import bootstrap_median
 from tasks.metrics.selection import is_closed, rows_by_metric
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
+from tasks.teachers.identity import endpoint_of, teacher_name
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 

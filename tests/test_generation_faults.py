@@ -113,7 +113,7 @@ def test_nothing_is_asked_if_s3_refuses_connections_from_the_start(
 
 def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path, endpoint: ScriptedEndpoint) -> None:
     """Answers become longer and longer until the disk takes no further shard."""
-    endpoint.act = lambda call: Act(body=answer(secrets.token_hex(500 * len(endpoint.calls))))
+    endpoint.act = lambda call: Act(body=answer(secrets.token_hex(500 * len(endpoint.calls)), call.path))
     with small_disk(tmp_path / "disk") as disk:
         store = str(disk.folder / "store")
         prompts, teacher = prompts_in(store, tmp_path, ROWS), scripted_teacher(store, endpoint)

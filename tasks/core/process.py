@@ -71,16 +71,13 @@ def run_worker(
         raise StageFailedError(f"{module} ended with status {process.returncode}; the end of its log, {log}:\n{tail}")
 
 
-def end_with_parent(parent: int | None = None) -> None:
+def end_with_parent() -> None:
     """Make this process end, at once, when the one that started it is gone.
 
     No orphan keeps a device, or writes a checkpoint that the next attempt is already resuming from.
-
-    Args:
-        parent: Process id of the one that started it; by default as ``run_worker`` told it.
     """
-    told = parent or int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
-    threading.Thread(target=_end_with, args=(told,), daemon=True).start()
+    parent = int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

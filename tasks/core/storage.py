@@ -64,6 +64,7 @@ class Store:
         """Write an object whole, replacing what was there."""
         with reaching(self.url):
             os.replace(self._staged(key, data), self._path(key))
+            _sync(self._path(key).parent)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object whole unless the key is taken.
@@ -79,6 +80,7 @@ class Store:
                 return False
             finally:
                 staged.unlink()
+            _sync(self._path(key).parent)  # a name survives a power cut once its folder is on the disk
             return True
 
     def require_create_only(self) -> None:
@@ -99,6 +101,7 @@ class Store:
                 os.replace(source, target)
             except OSError:  # another file system: copy beside the target first, so that it still appears whole
                 os.replace(self._staged(key, source.read_bytes()), target)
+            _sync(target.parent)
 
     def local_path(self, key: str) -> Path:
         """Return a local path that holds the object or the folder of objects at a key; treat it as read-only."""
@@ -165,8 +168,11 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY)  # a folder has no other way to be opened
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -55,9 +55,12 @@ class Asker:
             request = self._ready.popleft()
             waiting = self._under_way[request.key]
             if request.key in self._ledger.taken and all(dialogue.is_last_turn for dialogue in waiting):
-                self.taken_over += len(waiting)
-                self._settle(request.key, request.key)
-                continue
+                [tokens] = self._ledger.look_up([request.key]).completion_tokens
+                if tokens <= self._limit:
+                    self.taken_over += len(waiting)
+                    self._settle(request.key, request.key)
+                    continue
+                self._too_long.add(request.key)
             return request
 
     @property

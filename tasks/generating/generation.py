@@ -13,12 +13,13 @@ from tasks.core.tables import read_table
 from tasks.generating.answering import Effort, answer_all
 from tasks.generating.asking import FAILURES, Asker
 from tasks.generating.dialogues import Dialogue, Renderer
-from tasks.generating.opening import endpoint_of, load_tokenizer, open_teacher, teacher_identity, teacher_name, vocabulary_size
+from tasks.generating.opening import open_teacher
 from tasks.generating.reading import AnswerReader
 from tasks.generating.settings import GenerationsSettings, Selection
 from tasks.generating.shards import ShardWriter
 from tasks.generating.spans import Span
 from tasks.generating.spill import Spill
+from tasks.teachers.identity import endpoint_of, load_tokenizer, teacher_identity, teacher_name, vocabulary_size
 
 _ENGINE_ERRORS = frozenset({"abort", "error"})  # they say nothing about a row: the engine is broken
 

@@ -10,9 +10,7 @@ import threading
 import time
 from typing import Any
 
-from tasks.core.process import end_with_parent
-
-_OWNED = "POTSTILL_ENGINE_OWNED"
+_OWNER = "POTSTILL_ENGINE_OWNER"
 _POLL_SECONDS = 0.5
 
 
@@ -46,7 +44,7 @@ def has_died(engine: Any, error: Exception | None = None) -> bool:
 
 def own_engines() -> None:
     """Tell the engine processes that this process will start that they end with it."""
-    os.environ[_OWNED] = "1"
+    os.environ[_OWNER] = str(os.getpid())
 
 
 def end_with_owner() -> None:
@@ -55,8 +53,13 @@ def end_with_owner() -> None:
     Only in engines that Potstill started: other users of vLLM in the same environment see nothing of it.
     """
     parent = multiprocessing.parent_process()
-    if _OWNED in os.environ and parent is not None and parent.pid is not None:
-        end_with_parent(parent.pid)
+    if parent is not None and os.environ.get(_OWNER, str(os.getpid())) != str(os.getpid()):
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()  # the end of a pipe that only the parent holds: it says so at once, however the parent ended
+    os._exit(1)
 
 
 def _report_death(client: Any) -> None:

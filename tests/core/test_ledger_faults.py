@@ -132,6 +132,19 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     assert found(open_ledger(str(tmp_path)), range(30)) == [*range(12), *range(20, 30)]
 
 
+def test_a_shard_that_cannot_be_uploaded_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = open_ledger(str(tmp_path))
+
+    def fail(self: Store, source: Path, key: str) -> None:
+        raise StoreUnreachableError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreUnreachableError):
+        patch.setattr(Store, "upload", fail)
+        ledger.commit(answers(ledger, range(3)))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert ledger.commit(answers(ledger, range(3))) == 3
+
+
 def test_a_store_that_does_not_answer_is_not_taken_for_empty(unreachable_store_url: str) -> None:
     ledger = open_ledger(unreachable_store_url)
     with pytest.raises(StoreUnreachableError):

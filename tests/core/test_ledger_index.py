@@ -102,14 +102,20 @@ def test_a_damaged_segment_is_an_error_once_and_costs_no_row(
 
 
 @pytest.mark.slow
-def test_a_damaged_cached_copy_of_a_segment_is_replaced(s3_environment: S3Server, short_blocks: None) -> None:
+@pytest.mark.parametrize("where", ["cached copy", "store"])
+def test_a_segment_that_is_damaged_on_s3_is_replaced(s3_environment: S3Server, short_blocks: None, where: str) -> None:
     url = f"s3://{s3_environment.bucket}/{uuid.uuid4().hex}"
     writer = open_ledger(url)
     for number in range(18):
         writer.commit(answers(writer, [number]))
     assert found(open_ledger(url), range(30)) == list(range(18))
-    cached = open_store(url).local_path(objects(url, "index/2")[0])
-    cached.write_bytes(bytes(cached.stat().st_size))
+    store, key = open_store(url), objects(url, "index/2")[0]
+    damaged, cached = bytes(store.size(key) or 0), store.local_path(key)
+    if where == "store":
+        cached.unlink()
+        store.write(key, damaged)
+    else:
+        cached.write_bytes(damaged)
     with pytest.raises(DamagedArtifactError, match="run again"):
         found(open_ledger(url), range(30))
     assert found(open_ledger(url), range(30)) == list(range(18))

@@ -52,6 +52,8 @@ def read_answer(body: Any, key: str, path: str, top_k: int | None) -> Completion
         text, reasoning = message.get("content"), message.get("reasoning") or message.get("reasoning_content")
         if message.get("refusal"):
             finish_reason = "content_filter"
+    elif text is None:
+        raise UnusableAnswerError("no text")
     if not isinstance(text, str | None) or not isinstance(reasoning, str | None):
         raise UnusableAnswerError("an answer that is no text")
     token_ids = [int(token) for token in choice.get("token_ids") or []]
