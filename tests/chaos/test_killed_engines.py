@@ -16,7 +16,9 @@ from tests.teaching import committed_keys, numbered, prepare, teach
 
 KILLS = 20
 ROWS = 8000
+CORE, WORKER = 0, 1  # as engine_processes orders them
 NOTICED_SECONDS = 5
+WORKER_NOTICED_SECONDS = 15  # vLLM's engine core gives the other workers some seconds to end before it says so
 GONE_SECONDS = 5
 GONE_WHILE_LOADING_SECONDS = 60
 LONGEST_WORK_SECONDS = 0.5
@@ -26,22 +28,23 @@ LONGEST_WORK_SECONDS = 0.5
 def test_twenty_killed_engines_of_one_run_are_noticed_and_started_again(tmp_path: Path) -> None:
     chance, store = random.Random(0), tmp_path / "store"
     prompts, teacher = prepare(store, numbered(ROWS)), teach(store, tiny_model(tmp_path / "model"))
-    noticed: list[float] = []
+    noticed: dict[int, list[float]] = {CORE: [], WORKER: []}
     with answering(store, prompts, teacher) as process:
         deaths, output = SimpleQueue[float](), list[str]()
         reader = threading.Thread(target=_read, args=(process, output, deaths), daemon=True)
         reader.start()
-        for _ in range(KILLS):
+        for number in range(KILLS):
             wait_for_rows(store, process, shards=_shards(store) + 2)
             time.sleep(chance.uniform(0, LONGEST_WORK_SECONDS))
-            chance.choice(engine_processes(process)).kill()
+            engine_processes(process)[number % 2].kill()
             killed = time.monotonic()
-            noticed.append(deaths.get(timeout=60) - killed)
+            noticed[number % 2].append(deaths.get(timeout=60) - killed)
         assert process.wait(180) == 0, "".join(output)
         reader.join(10)
-    print(f"noticed after {max(noticed):.2f} s at most, {sum(noticed) / KILLS:.2f} s on average")
+    print(f"an engine core's death was noticed after {max(noticed[CORE]):.2f} s at most, a worker's {max(noticed[WORKER]):.2f} s")
 
-    assert max(noticed) < NOTICED_SECONDS
+    assert max(noticed[CORE]) < NOTICED_SECONDS
+    assert max(noticed[WORKER]) < WORKER_NOTICED_SECONDS
     assert f"'rows': {ROWS}" in output[-1]
     assert len(committed_keys(store)) == len(set(committed_keys(store))) == ROWS
 

@@ -23,7 +23,7 @@ def test_prompts_are_routed_to_two_teachers_by_a_tag(tmp_path: Path, prefect_ser
     values["prompts"]["tag_fields"] = ["label"]
     values["further_teachers"] = {"second": {"model": {"source": str(tiny_model(tmp_path / "second", seed=1))}}}
     values["mixture"] = {"mode": "route", "route_by": "label", "routes": {"cool": "second"}}
-    values["dataset"]["min_keep_ratio"] = 0
+    values["generations"]["sampling"] = {**values["generations"]["sampling"], "max_new_tokens": 8}
     recipe.write_text(yaml.safe_dump(values))
 
     generations = read_report(distill(load_recipe(recipe))).lineage["generations"]
