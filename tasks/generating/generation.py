@@ -52,8 +52,9 @@ class Generation:
         self.is_endpoint = endpoint_of(teacher) is not None
         self._labels = tuple(read_record(prompts).summary["labels"])
         self._tokenizer = load_tokenizer(teacher)
-        identity = {"teacher": teacher_identity(teacher), **settings.row_identity(self._labels)}
         self._table = with_logprobs(GENERATIONS, settings.logprobs_width)
+        columns = self._table.schema.names  # a release with other columns keeps rows of its own beside these
+        identity = {"teacher": teacher_identity(teacher), "columns": columns, **settings.row_identity(self._labels)}
         self.ledger = Ledger(store, identity, self._table)
         self._spill = Spill(open_store(store), self.ledger.namespace, self._table)
         self._spill.commit_to(self.ledger)  # before the ledger is searched for what is missing
