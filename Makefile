@@ -36,7 +36,7 @@ test: .venv/installed-dev ## Install, then run all tests
 test-fast: .venv/installed-dev ## Only the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
 
-chaos: .venv/installed-dev ## Kill runs and engines dozens of times; takes a quarter of an hour
+chaos: .venv/installed-dev ## Kill runs and engines dozens of times; takes twenty minutes
 	$(BIN)/python -m pytest -s tests/chaos
 
 lint: .venv/installed-dev ## Style, import borders and types

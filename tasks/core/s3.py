@@ -13,8 +13,8 @@ from tasks.core.storage import Store, reaching, safe_key
 _PRECONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "pre-conditions")
 _S3_TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 10,
-    "read_timeout": 60,
-    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
 }
 
 

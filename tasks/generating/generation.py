@@ -73,12 +73,14 @@ class Generation:
         """Let the teacher answer what the ledger lacks.
 
         Raises:
+            SettingsError: If the store lets racing runs overwrite each other.
             StageFailedError: If the engine died too often or failed a row, or an endpoint failed too many; finished rows are
                 kept.
         """
         progress = Progress("generations: rows", self.rows, done=self.reused)
         if not self.unanswered:
             return Effort()
+        open_store(self._store).require_create_only()  # before anything is paid for
         settings, runtime = self._settings, self._settings.runtime
         reader = AnswerReader(
             teacher_name(self._teacher),

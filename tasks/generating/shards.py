@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Self
 
 from tasks.core.errors import TransientError
@@ -14,6 +15,7 @@ from tasks.core.records import Generation
 from tasks.generating.spill import Spill
 from tasks.teachers.exchange import Completion
 
+_HASTE_SECONDS = 15.0  # of the 30 seconds that a spot machine's or a pod's stop signal leaves
 _SHARDS_UNDER_WAY = 2  # a store that is slower than the teacher holds it up instead of filling the memory
 
 
@@ -54,7 +56,7 @@ class ShardWriter:
         self._open: list[Answered] = []
         self._opened = time.monotonic()
         self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shards")
-        self._under_way: deque[Future[None]] = deque()
+        self._under_way: deque[tuple[Future[None], list[Answered]]] = deque()
         self._failure: Exception | None = None
         self._is_spilling = False
         self.committed = 0
@@ -64,11 +66,15 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        is_stopped = kind is not None and not issubclass(kind, Exception)
         try:
-            self.flush()
+            if is_stopped:
+                self._flush_in_haste()
+            else:
+                self.flush()
         finally:
-            self._background.shutdown(cancel_futures=True)
+            self._background.shutdown(wait=not is_stopped, cancel_futures=True)
             if self.spilled:
                 message = "generations: %d answers wait in %s; the next run on this machine commits them"
                 stage_logger().warning(message, self.spilled, self._spill.folder)
@@ -85,6 +91,15 @@ class ShardWriter:
             self._settle_oldest()
         self._raise_failure()
 
+    def _flush_in_haste(self) -> None:
+        """Commit everything, or let it wait on this machine if the store is too slow: who stops us does not wait for long."""
+        self._submit()
+        _, stuck = wait([future for future, _ in self._under_way], _HASTE_SECONDS)
+        for future, shard in self._under_way:
+            if future in stuck:
+                self._keep(self._read(shard))  # a commit that comes through all the same makes no second row
+        self._under_way.clear()
+
     def add(self, answered: Answered) -> None:
         """Take an answer; may wait when the store is slow.
 
@@ -95,18 +110,18 @@ class ShardWriter:
         self._open.append(answered)
         if len(self._open) >= self._rows or time.monotonic() - self._opened > self._seconds:
             self._submit()
-        while len(self._under_way) > _SHARDS_UNDER_WAY or (self._under_way and self._under_way[0].done()):
+        while len(self._under_way) > _SHARDS_UNDER_WAY or (self._under_way and self._under_way[0][0].done()):
             self._settle_oldest()
         self._raise_failure()
 
     def _submit(self) -> None:
         if self._open:
             shard, self._open = self._open, []
-            self._under_way.append(self._background.submit(self._write, shard))
+            self._under_way.append((self._background.submit(self._write, shard), shard))
         self._opened = time.monotonic()
 
     def _settle_oldest(self) -> None:
-        wait([self._under_way[0]])  # dropped after: a stop signal may interrupt the wait
+        wait([self._under_way[0][0]])  # dropped after: a stop signal may interrupt the wait
         self._under_way.popleft()
 
     def _raise_failure(self) -> None:

@@ -58,7 +58,11 @@ def end_with_owner() -> None:
 
 
 def _end_after(parent: Any) -> None:
-    parent.join()  # the end of a pipe that only the parent holds: it says so at once, however the parent ended
+    started_by = os.getppid()
+    while (
+        parent.is_alive() and os.getppid() == started_by
+    ):  # by the pipe between them, and by the id, should a fork hold the pipe
+        parent.join(_POLL_SECONDS)
     os._exit(1)
 
 

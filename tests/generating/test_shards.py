@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -110,3 +111,21 @@ def test_a_bad_row_ends_the_run(tmp_path: Path) -> None:
         writer_to(tmp_path, 1) as w,
     ):
         w.add(answered(0, finish_reason="tired"))
+
+
+def test_a_run_that_is_stopped_while_the_store_hangs_leaves_its_answers_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.generating.shards._HASTE_SECONDS", 0.2)
+    hanging, writer = Event(), writer_to(tmp_path, 2)
+    monkeypatch.setattr(writer._ledger, "commit", lambda rows: hanging.wait(60))
+    with pytest.raises(KeyboardInterrupt), writer:
+        for number in range(5):
+            writer.add(answered(number))
+        raise KeyboardInterrupt
+    hanging.set()
+    later = open_ledger(tmp_path)
+    Spill(open_store(str(tmp_path)), later.namespace, GENERATIONS).commit_to(later)
+
+    assert writer.spilled == 5
+    assert there(tmp_path, 5) == 5
