@@ -36,7 +36,7 @@ def test_twenty_killed_engines_of_one_run_are_noticed_and_started_again(tmp_path
         for number in range(KILLS):
             wait_for_rows(store, process, shards=_shards(store) + 2)
             time.sleep(chance.uniform(0, LONGEST_WORK_SECONDS))
-            engine_processes(process)[number % 2].kill()
+            _running_engine(process)[number % 2].kill()
             killed = time.monotonic()
             noticed[number % 2].append(deaths.get(timeout=60) - killed)
         assert process.wait(180) == 0, "".join(output)
@@ -78,6 +78,15 @@ def test_no_engine_outlives_a_run_that_is_killed_while_it_loads(tmp_path: Path) 
     print(f"gone after {max(gone):.2f} s at most when killed while loading")
 
     assert committed_keys(store) == []
+
+
+def _running_engine(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """Return engine core and worker; the last engine's rows may be committed when the next one has not started yet."""
+    deadline = time.monotonic() + 120
+    while len(engine := engine_processes(process)) < 2:
+        assert process.poll() is None and time.monotonic() < deadline, "it starts no engine"
+        time.sleep(0.02)
+    return engine
 
 
 def _read(process: "subprocess.Popen[str]", output: list[str], deaths: "SimpleQueue[float]") -> None:
