@@ -13,7 +13,7 @@ from tasks.core.artifact import Artifact
 from tasks.core.caching import Stage
 from tasks.core.environment import has_cuda, prepare_libraries
 from tasks.core.errors import DataError, StageFailedError
-from tasks.core.process import run_worker
+from tasks.core.process import LogTail, run_worker
 from tasks.core.progress import stage_logger
 from tasks.core.records import ANSWERED_PROMPTS, with_logprobs
 from tasks.generating.dialogues import Dialogue
@@ -134,7 +134,13 @@ def answer_partition(
         file.write_text(job.model_dump_json(), encoding="utf-8")
         environment = {VISIBLE_GPUS: gpus}
         log = Path(folder) / "worker.log"
-        run_worker("tasks.generating.partition", file, log, _GRACE_SECONDS, slots.raise_if_stopped, environment)
+        show_progress = LogTail(log, "generations:", stage_logger().info)
+
+        def watch() -> None:
+            show_progress()
+            slots.raise_if_stopped()
+
+        run_worker("tasks.generating.partition", file, log, _GRACE_SECONDS, watch, environment)
         return json.loads(result.read_text(encoding="utf-8"))
 
 

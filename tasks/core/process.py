@@ -71,6 +71,32 @@ def run_worker(
         raise StageFailedError(f"{module} ended with status {process.returncode}; the end of its log, {log}:\n{tail}")
 
 
+class LogTail:
+    """Hands on what a worker writes in its log, line by line; call it again and again while the worker runs.
+
+    Args:
+        log: The worker's log; it need not be there yet.
+        start: Only lines that start with this.
+        show: Takes each line.
+    """
+
+    def __init__(self, log: Path, start: str, show: Callable[[str], None]) -> None:
+        self._log, self._start, self._show = log, start, show
+        self._read_bytes = 0
+
+    def __call__(self) -> None:
+        """Show the lines that are new and whole."""
+        if not self._log.exists():
+            return
+        with self._log.open("rb") as file:
+            file.seek(self._read_bytes)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._read_bytes += len(whole) + len(newline)
+        for line in whole.decode("utf-8", errors="replace").splitlines():
+            if line.startswith(self._start):
+                self._show(line)
+
+
 def end_with_parent() -> None:
     """Make this process end, at once, when the one that started it is gone.
 

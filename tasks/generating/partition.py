@@ -4,6 +4,7 @@ An engine of its own needs a process of its own: it takes its share of the GPUs 
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -87,6 +88,7 @@ class PartitionJob(BaseModel):
 def main(job_file: str) -> int:
     """Answer the partition that a job file names and return the exit status."""
     end_with_parent()
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)  # its progress, which the flow shows
     signal.signal(signal.SIGTERM, _stop)
     prepare_libraries()
     from tasks.generating.generation import Generation
