@@ -12,17 +12,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tasks.core.errors import PotstillError, SettingsError
 from tasks.core.storage import Store
-from tasks.teachers.endpoint.body import Call, Composer
-from tasks.teachers.endpoint.budget import Budget, EndpointUsage, Reservation, reservation
-from tasks.teachers.endpoint.client import EndpointClient
+from tasks.teachers.endpoint.body import Call
+from tasks.teachers.endpoint.budget import Reservation, reservation
 from tasks.teachers.endpoint.files import BatchFiles, write_parts
 from tasks.teachers.endpoint.pending import PendingBatch, PendingBatches
 from tasks.teachers.endpoint.reply import Reply, short_codes
-from tasks.teachers.endpoint.rows import Reader, too_many_failures
+from tasks.teachers.endpoint.rows import too_many_failures
+from tasks.teachers.endpoint.session import EndpointSession
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.exchange import Completion, Feed, Request
 from tasks.teachers.settings import LogprobSettings, Sampling
@@ -32,7 +32,7 @@ _GONE = "gone from the endpoint"
 _EXPIRED = "batch_expired"
 
 
-class EndpointBatch:
+class EndpointBatch(EndpointSession):
     """An endpoint ready to take batches; use it as a context manager, which closes its connections at the end."""
 
     def __init__(
@@ -57,29 +57,15 @@ class EndpointBatch:
         Raises:
             SettingsError: If the endpoint cannot be asked for this, its URL is refused, or its key is missing.
         """
-        self._composer = Composer(settings, sampling, logprobs)
-        self._client = EndpointClient(settings, runtime)
-        self._sampling, self._runtime, self._url = sampling, runtime, settings.url
-        self.usage = EndpointUsage()
-        """What was sent and came back so far."""
-        self._reader = Reader(settings, self._client.secret, logprobs.top_k if logprobs else None, self.usage)
-        self._budget = Budget(runtime, self.usage)
+        super().__init__(settings, sampling, logprobs, runtime)
         self._files = BatchFiles(self._client, runtime, self._reader.ended)
         self._pending = PendingBatches(store, namespace)
         self._wanted: dict[str, Request] = {}
         self._attempts: Counter[str] = Counter()
         self._reserved: dict[str, Reservation] = {}
-        self._given_up: Counter[str] = Counter()
         self._settled: set[str] = set()
         self._parked: dict[str, PendingBatch] = {}  # done batches, by those of their rows that nobody has asked for yet
         self._yielded: dict[str, PendingBatch] = {}
-
-    def __enter__(self) -> Self:
-        self._client.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.__exit__()
 
     def stream(self, feed: Feed) -> Iterator[Completion]:
         """Yield every row's completion when its batch is done; batches of an earlier run are waited for, not submitted again.

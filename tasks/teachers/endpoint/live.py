@@ -9,20 +9,19 @@ import heapq
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count
-from typing import Self
 
 from tasks.core.errors import PotstillError, PreemptedError
-from tasks.teachers.endpoint.body import Call, Composer
-from tasks.teachers.endpoint.budget import Budget, EndpointUsage, Reservation, reservation
-from tasks.teachers.endpoint.client import EndpointClient
+from tasks.teachers.endpoint.body import Call
+from tasks.teachers.endpoint.budget import Reservation, reservation
 from tasks.teachers.endpoint.concurrency import Concurrency
 from tasks.teachers.endpoint.reply import Reply, retry_after_seconds
-from tasks.teachers.endpoint.rows import Reader, Result, too_many_failures
+from tasks.teachers.endpoint.rows import Result, too_many_failures
+from tasks.teachers.endpoint.session import EndpointSession
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.exchange import Completion, Feed, Request
 from tasks.teachers.settings import LogprobSettings, Sampling
@@ -41,7 +40,7 @@ class _Row:
     """When the attempt under way began, on the monotonic clock."""
 
 
-class Endpoint:
+class Endpoint(EndpointSession):
     """An endpoint ready to be asked; use it as a context manager, which closes its connections at the end."""
 
     def __init__(
@@ -58,15 +57,8 @@ class Endpoint:
         Raises:
             SettingsError: If the endpoint cannot be asked for this, its URL is refused, or its key is missing.
         """
-        self._composer = Composer(settings, sampling, logprobs)
-        self._client = EndpointClient(settings, runtime)
-        self._sampling, self._runtime = sampling, runtime
-        self.usage = EndpointUsage()
-        """What was sent and came back so far."""
-        self._reader = Reader(settings, self._client.secret, logprobs.top_k if logprobs else None, self.usage)
-        self._budget = Budget(runtime, self.usage)
+        super().__init__(settings, sampling, logprobs, runtime)
         self._concurrency = Concurrency(runtime.max_concurrency)
-        self._given_up: Counter[str] = Counter()
         self._order = count()
         self._running: set[_Row] = set()
         self._waiting: list[tuple[float, int, _Row]] = []  # a heap: when to ask again, order, row
@@ -75,13 +67,6 @@ class Endpoint:
         self._ready: deque[Completion] = deque()
         self._resting_until = 0.0
         self._ending: PotstillError | None = None
-
-    def __enter__(self) -> Self:
-        self._client.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.__exit__()
 
     def stream(self, feed: Feed) -> Iterator[Completion]:
         """Yield every row's completion as it is settled: answered, refused, or given up after ``max_attempts``.
