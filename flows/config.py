@@ -8,13 +8,15 @@ from tasks.core.section import Section
 from tasks.dataset import DatasetSettings
 from tasks.evaluation import EvaluationSettings
 from tasks.generating.settings import GenerationsSettings, Selection
+from tasks.initialisers.settings import FreshSettings, PruningSettings
 from tasks.mixture import MAIN_TEACHER, MixtureSettings
-from tasks.model import ModelSettings, PruningSettings
+from tasks.model import ModelSettings
+from tasks.preflight import PreflightSettings
 from tasks.prompts import PromptsSettings
 from tasks.report import ReportSettings
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tasks.teachers.settings import EngineRuntime
-from tasks.trainers.settings import TrainingSettings
+from tasks.trainers.settings import TEACHER_METHODS, TrainingSettings
 
 
 class TeacherSettings(Section):
@@ -51,6 +53,8 @@ class TeacherSettings(Section):
             raise ValueError("give exactly one of teacher.model, teacher.endpoint and teacher.student")
         if self.model is None and self.adaptation is not None:
             raise ValueError("teacher.adaptation trains teacher.model; an endpoint or an earlier student is taken as it is")
+        if self.adaptation is not None and self.adaptation.method != "sft":
+            raise ValueError(f"teacher.adaptation.method is {self.adaptation.method}; a teacher learns references, by sft")
         return self
 
 
@@ -58,18 +62,26 @@ class StudentSettings(Section):
     """Which model learns, and how."""
 
     model: ModelSettings | None = None
-    """The model that learns; untrained, it is also the baseline of the report. Empty: the teacher, cut down by `pruning`."""
+    """The model that learns; untrained, it is also the baseline of the report. Empty: the teacher's model, cut down by
+    `pruning` or drawn anew by `fresh`."""
 
     pruning: PruningSettings | None = None
     """Cut the model down before training; empty: train it as it is."""
+
+    fresh: FreshSettings | None = None
+    """Train a model of the same architecture whose weights are drawn anew; empty: train the model's own weights."""
 
     training: TrainingSettings = TrainingSettings()
     """How it is trained on the teacher's answers."""
 
     @model_validator(mode="after")
     def _smaller_than_the_teacher(self) -> Self:
-        if self.model is None and self.pruning is None:
-            raise ValueError("give student.model, or student.pruning to start from a part of the teacher")
+        if self.pruning is not None and self.fresh is not None:
+            raise ValueError("give student.pruning, which keeps some weights, or student.fresh, which keeps none, not both")
+        if self.model is None and self.pruning is None and self.fresh is None:
+            raise ValueError(
+                "give student.model, or student.pruning to start from a part of the teacher, or student.fresh to start anew"
+            )
         return self
 
 
@@ -100,11 +112,38 @@ class DistillConfig(Section):
     student: StudentSettings
     """Who learns from them."""
 
+    preflight: PreflightSettings = PreflightSettings()
+    """What is looked at before anything is paid for."""
+
     evaluation: EvaluationSettings = EvaluationSettings()
     """How teacher, baseline and student are tested."""
 
     report: ReportSettings = ReportSettings()
     """What the verdict asks for."""
+
+    @property
+    def teachers(self) -> dict[str, TeacherSettings]:
+        """All teachers by name, the main one first."""
+        return {MAIN_TEACHER: self.teacher, **self.further_teachers}
+
+    @property
+    def longest_row_tokens(self) -> int:
+        """Tokens of the longest row that is trained on, as far as the limits say."""
+        limits = (self.student.training.max_length_tokens, self.dataset.max_length_tokens)
+        return min((limit for limit in limits if limit is not None), default=self.generations.sampling.context_tokens)
+
+    @model_validator(mode="after")
+    def _method_has_what_it_trains_on(self) -> Self:
+        method, logprobs, pruning = self.student.training.method, self.generations.logprobs, self.student.pruning
+        if method == "topk_kd" and (logprobs is None or not logprobs.top_k or logprobs.draws is not None):
+            raise ValueError("topk_kd trains on the teacher's likeliest candidates; set generations.logprobs: {top_k: 16}")
+        if method == "sampled_kd" and (logprobs is None or logprobs.draws is None):
+            raise ValueError("sampled_kd trains on drawn candidates; set generations.logprobs: {top_k: 64, draws: 12}")
+        if method in TEACHER_METHODS and self.teacher.endpoint is not None:
+            raise ValueError(f"{method} holds the teacher in memory, and an endpoint has no weights here; give teacher.model")
+        if pruning is not None and pruning.trim_vocabulary and method != "sft":
+            raise ValueError(f"{method} needs the teacher's token ids, which trim_vocabulary changes; leave it off, or take sft")
+        return self
 
     @model_validator(mode="after")
     def _teachers_are_known(self) -> Self:
@@ -113,7 +152,7 @@ class DistillConfig(Section):
         if MAIN_TEACHER in self.further_teachers:
             raise ValueError(f"{MAIN_TEACHER!r} is the name of the main teacher; call the further one something else")
         if self.teacher.endpoint is not None and self.student.model is None:
-            raise ValueError("an endpoint has no weights that could be cut down; give student.model")
+            raise ValueError("an endpoint has no weights that could be cut down or drawn anew; give student.model")
         routes = {} if self.mixture is None else self.mixture.routes
         if unknown := {name for name in routes.values() if name not in {MAIN_TEACHER, *self.further_teachers}}:
             raise ValueError(f"mixture.routes names {sorted(unknown)}, wanted one of {[MAIN_TEACHER, *self.further_teachers]}")

@@ -4,7 +4,10 @@ from prefect import flow
 
 from tasks.core.artifact import Artifact
 from tasks.core.caching import run_cached
-from tasks.model import ModelSettings, PruningSettings, prepare_endpoint, prepare_model, prune_model
+from tasks.initialisation import draw_model, prune_model
+from tasks.initialisers.settings import FreshSettings, PruningSettings
+from tasks.model import ModelSettings, prepare_endpoint, prepare_model
+from tasks.preflight import PreflightPlan, check_models
 from tasks.student import train
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tasks.trainers.settings import TrainingSettings
@@ -24,11 +27,25 @@ def register_endpoint(settings: EndpointSettings, store: str) -> Artifact:
 
 @flow(name="pruning", persist_result=True, result_serializer="json")
 def cut_layers(settings: PruningSettings, store: str, model: Artifact, prompts: Artifact) -> Artifact:
-    """Cut a model down to its most influential layers."""
+    """Cut a model down to its most influential layers and neurons, and to the tokens that are needed."""
     return run_cached(prune_model, settings=settings, store=store, model=model, prompts=prompts)
 
 
+@flow(name="fresh weights", persist_result=True, result_serializer="json")
+def draw_weights(settings: FreshSettings, store: str, model: Artifact) -> Artifact:
+    """Draw new weights for a model's architecture."""
+    return run_cached(draw_model, settings=settings, store=store, model=model)
+
+
+@flow(name="preflight", persist_result=True, result_serializer="json")
+def look_ahead(settings: PreflightPlan, store: str, teacher: Artifact, student: Artifact, prompts: Artifact) -> Artifact:
+    """Refuse a training that cannot work before anything is paid for."""
+    return run_cached(check_models, settings=settings, store=store, teacher=teacher, student=student, prompts=prompts)
+
+
 @flow(name="training", persist_result=True, result_serializer="json")
-def train_student(settings: TrainingSettings, store: str, dataset: Artifact, start: Artifact) -> Artifact:
-    """Train a model on a dataset."""
-    return run_cached(train, settings=settings, store=store, dataset=dataset, start=start)
+def train_student(
+    settings: TrainingSettings, store: str, dataset: Artifact, start: Artifact, teacher: Artifact | None = None
+) -> Artifact:
+    """Train a model on a dataset, some methods with the teacher in memory."""
+    return run_cached(train, settings=settings, store=store, dataset=dataset, start=start, teacher=teacher)

@@ -1,24 +1,29 @@
 """The dataset stage: answers become training examples, or are rejected with every reason why."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
 from typing import Any, Literal
 
+import pyarrow.parquet as pq
 from pydantic import Field
 
-from tasks.core.artifact import Artifact, read_record
+from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.caching import Stage
 from tasks.core.environment import prepare_libraries
 from tasks.core.errors import DataError
 from tasks.core.progress import stage_logger
-from tasks.core.records import ANSWERED_PROMPTS, EXAMPLES, PROMPTS, REJECTED, Example
+from tasks.core.records import ANSWERED_PROMPTS, EXAMPLES, LOGPROBS, PROMPTS, REJECTED, Example, logprobs_width, with_logprobs
 from tasks.core.rendering import render_example
 from tasks.core.section import Section
-from tasks.core.tables import read_table, write_table
+from tasks.core.tables import TableWriter, read_table, to_arrow
 from tasks.core.weights import locate_weights
 from tasks.filters import FILTERS, Candidate, FilterContext
 
-STAGE = Stage("dataset", version=1)
+STAGE = Stage("dataset", version=2)
+_BATCH_ROWS = 1024
+_CARRIED = {*EXAMPLES.schema.names, "token_logprobs", "top_ids", "top_logprobs"}
 
 FilterName = Literal["finish_reason", "empty", "length", "label", "exact_duplicate"]
 
@@ -64,51 +69,67 @@ def curate(
             count_tokens=_token_counter(student),
         )
         rules = {name: FILTERS[name](context) for name in settings.filters}
-        kept: list[Example] = []
-        rejected: list[Example] = []
-        for row in _answers(prompts, generations):
-            candidate = Candidate(row["task"], row["messages"], row["text"], row["answer"], row["finish_reason"])
-            reasons = [reason for rule in rules.values() if (reason := rule(candidate))]
-            (rejected if reasons else kept).append(_example(row, reasons))
-        write_table(draft.path / EXAMPLES.file, EXAMPLES, kept)
-        write_table(draft.path / REJECTED.file, REJECTED, rejected)
-        splits = Counter(example["split"] for example in kept)
+        width = None if generations is None else logprobs_width(pq.read_schema(open_file(generations, ANSWERED_PROMPTS.file)))
+        kinds = {False: with_logprobs(EXAMPLES, width), True: REJECTED}
+        splits: Counter[str] = Counter()
+        first: Counter[str] = Counter()
+        every: Counter[str] = Counter()
+        with ExitStack() as stack:
+            writers = {bad: stack.enter_context(TableWriter(draft.path / kind.file, kind)) for bad, kind in kinds.items()}
+            for rows in _batches(_answers(prompts, generations, width)):
+                judged: dict[bool, list[Example]] = {False: [], True: []}
+                for row in rows:
+                    candidate = Candidate(row["task"], row["messages"], row["text"], row["answer"], row["finish_reason"])
+                    reasons = [reason for rule in rules.values() if (reason := rule(candidate))]
+                    judged[bool(reasons)].append(_example(row, reasons))
+                    every.update(reasons)
+                for bad, examples in judged.items():
+                    writers[bad].write(to_arrow(kinds[bad], examples))
+                splits.update(example["split"] for example in judged[False])
+                first.update(example["reasons"][0] for example in judged[True])
         draft.counts = {
-            "kept": len(kept),
-            "rejected": len(rejected),
+            "kept": splits.total(),
+            "rejected": first.total(),
             "train": splits["train"],
             "validation": splits["validation"],
         }
-        draft.summary = {
-            "first_reasons": dict(Counter(example["reasons"][0] for example in rejected)),
-            "all_reasons": dict(Counter(reason for example in rejected for reason in example["reasons"])),
-        }
+        draft.summary = {"first_reasons": dict(first), "all_reasons": dict(every), LOGPROBS: _logprob_settings(generations)}
         stage_logger().info("dataset: %s, rejected for %s", draft.counts, draft.summary["first_reasons"])
         _check_kept(draft.counts, settings.min_keep_ratio, draft.summary["first_reasons"])
         return draft.publish()
 
 
-def _answers(prompts: Artifact, generations: Artifact | None) -> Iterator[dict[str, Any]]:
+def _answers(prompts: Artifact, generations: Artifact | None, width: int | None) -> Iterator[dict[str, Any]]:
     if generations is not None:
-        yield from read_table(generations, ANSWERED_PROMPTS)
+        yield from read_table(generations, with_logprobs(ANSWERED_PROMPTS, width))
         return
+    nobody = {"teacher": None, "reasoning": None, "finish_reason": "stop", "token_ids": []}
     for prompt in read_table(prompts, PROMPTS):
         if prompt["split"] != "test" and prompt["reference"] is not None:
             # Plain text is continued where the prompt stops, so its answer starts with the space between the words.
             answer = prompt["reference"] if prompt["text"] is None else f" {prompt['reference']}"
-            yield {**prompt, "answer": answer, "finish_reason": "stop"}
+            yield {**prompt, **nobody, "answer": answer}
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH_ROWS)):
+        yield batch
 
 
 def _example(row: dict[str, Any], reasons: list[str]) -> Example:
-    return Example(
-        id=row["id"],
-        messages=row["messages"],
-        text=row["text"],
-        completion=row["answer"],
-        reference=row["reference"],
-        split=row["split"],
-        reasons=reasons,
-    )
+    fields: Any = {name: value for name, value in row.items() if name in _CARRIED}
+    return Example(**fields, completion=row["answer"], reasons=reasons)
+
+
+def _logprob_settings(generations: Artifact | None) -> dict[str, Any] | None:
+    """Return how the answers' log-probabilities were taken; of a mixture of generations, those of the first."""
+    if generations is None:
+        return None
+    record = read_record(generations)
+    if "logprobs" in record.settings:
+        return record.settings["logprobs"]
+    return next((_logprob_settings(artifact) for artifact in record.inputs.values() if artifact.kind == generations.kind), None)
 
 
 def _token_counter(student: Artifact) -> Any:

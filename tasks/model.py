@@ -1,4 +1,4 @@
-"""The model stage: a teacher or an untrained student made ready: found, converted to safetensors, cut down to fewer layers."""
+"""The model stage: a teacher or an untrained student made ready: found, or converted to safetensors."""
 
 import importlib.util
 import re
@@ -13,10 +13,8 @@ from tasks.core.environment import prepare_libraries
 from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import file_digest, folder_digest
 from tasks.core.progress import stage_logger
-from tasks.core.records import PROMPTS
 from tasks.core.section import Section
-from tasks.core.tables import read_table
-from tasks.core.weights import ENDPOINT, REFERENCE, REVISION, WEIGHTS, locate_weights, refuse_code, weight_bytes
+from tasks.core.weights import ENDPOINT, REFERENCE, REVISION, WEIGHTS, refuse_code, weight_bytes
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tasks.teachers.endpoint.url import check_url
 
@@ -24,7 +22,6 @@ STAGE = Stage("model", version=1)
 PACKAGE_PREFIX = "package:"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_CALIBRATION_PROMPTS = 128
 
 
 class ModelSettings(Section):
@@ -67,13 +64,6 @@ class ModelSettings(Section):
                 "so that the weights cannot change under a finished run"
             )
         return f"hub:{self.source}@{self.revision}"
-
-
-class PruningSettings(Section):
-    """How a model is cut down to a smaller one."""
-
-    keep_layers: int = Field(ge=1)
-    """Keep this many layers, those that change the hidden state most on the training prompts."""
 
 
 @STAGE.task
@@ -125,34 +115,6 @@ def prepare_endpoint(settings: EndpointSettings, store: str) -> Artifact:
     check_url(settings.url)
     with STAGE.draft(store, settings) as draft:
         draft.summary = {"source": settings.model, ENDPOINT: settings.model_dump(mode="json")}
-        return draft.publish()
-
-
-@STAGE.task
-def prune_model(settings: PruningSettings, store: str, model: Artifact, prompts: Artifact) -> Artifact:
-    """Cut a model down to its most influential layers.
-
-    Args:
-        settings: How many layers are kept.
-        store: URL of the artefact store.
-        model: A ``model`` artefact.
-        prompts: A ``prompts`` artefact; the layers' influence is measured on some of its training prompts.
-
-    Returns:
-        Handle of a ``model`` artefact; its record names the kept layers and every layer's influence.
-
-    Raises:
-        SettingsError: If the model has no more layers than are to be kept.
-    """
-    prepare_libraries()
-    from tasks.initialisers.pruned import prune_layers
-
-    with STAGE.draft(store, settings, model=model, prompts=prompts) as draft:
-        calibration = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "train"][:_CALIBRATION_PROMPTS]
-        weights = draft.path / WEIGHTS
-        draft.summary = prune_layers(locate_weights(model), weights, settings.keep_layers, calibration)
-        draft.counts = {"layers": settings.keep_layers, "weight_bytes": weight_bytes(weights)}
-        stage_logger().info("model: kept the layers %s", draft.summary["kept_layers"])
         return draft.publish()
 
 

@@ -19,7 +19,7 @@ from tasks.metrics.selection import rows_by_metric
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
 
-STAGE = Stage("report", version=2)
+STAGE = Stage("report", version=3)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
@@ -40,6 +40,7 @@ def make_report(
     settings: ReportSettings,
     store: str,
     prompts: Artifact,
+    preflight: Artifact,
     generations: Artifact,
     dataset: Artifact,
     student: Artifact,
@@ -53,6 +54,7 @@ def make_report(
         settings: What the verdict asks for.
         store: URL of the artefact store.
         prompts: The prompts that all models answered.
+        preflight: What was found before: terms of teacher and student, shapes.
         generations: The teacher's answers.
         dataset: The training examples.
         student: The trained student.
@@ -65,6 +67,7 @@ def make_report(
     """
     lineage = {
         "prompts": prompts,
+        "preflight": preflight,
         "generations": generations,
         "dataset": dataset,
         "student": student,

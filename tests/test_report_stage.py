@@ -69,7 +69,7 @@ def report_on(store: Path, items: list[tuple[str, str]], teacher: dict[str, Any]
     made = make_report.fn(
         settings=ReportSettings(name="by-hand"),
         store=str(store),
-        **{kind: artifact(store, kind, kind, {}) for kind in ("prompts", "generations", "dataset", "student")},
+        **{kind: artifact(store, kind, kind, {}) for kind in ("prompts", "preflight", "generations", "dataset", "student")},
         teacher_evaluation=evaluated(store, "acme/large|x", items, 40, teacher, speed=10.0),
         baseline_evaluation=evaluated(store, "acme/small", items, 10, HERE, speed=20.0),
         student_evaluation=evaluated(store, "student:0", items, 30, HERE, speed=40.0),

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import threading
 from pathlib import Path
 from typing import Self
@@ -41,6 +42,11 @@ class PeakMemory:
     def _sample(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
             self.peak_bytes = max(self.peak_bytes, _used_bytes() - self._before)
+
+
+def held_bytes() -> int:
+    """Return the anonymous memory of this process: weights, gradients, buffers, and no pages of files (Linux)."""
+    return _anonymous_bytes(os.getpid())
 
 
 def _used_bytes() -> int:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 from tasks.core.errors import PreemptedError, StageFailedError
 
@@ -26,6 +28,8 @@ def run_worker(
     grace_seconds: float,
     watch: Callable[[], None] | None = None,
     environment: Mapping[str, str] | None = None,
+    launcher: Sequence[str] = (),
+    was_stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run ``python -m module job_file`` until it ends.
 
@@ -36,6 +40,8 @@ def run_worker(
         grace_seconds: How long the worker may take to stop before it is killed.
         watch: Called twice a second while the worker runs, and once after.
         environment: Variables that the worker gets beside our own.
+        launcher: What stands between ``python`` and ``-m module``: a module that starts several workers, with its options.
+        was_stopped: Tells whether a worker that ended with a status of its launcher was told to stop.
 
     Raises:
         PreemptedError: If the worker was told to stop and can be resumed.
@@ -43,7 +49,7 @@ def run_worker(
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(job_file)],
+            [sys.executable, *launcher, "-m", module, str(job_file)],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
@@ -64,7 +70,7 @@ def run_worker(
         raise
     if watch:
         watch()
-    if process.returncode == STOPPED:
+    if process.returncode in {STOPPED, -signal.SIGTERM} or (process.returncode and was_stopped()):
         raise PreemptedError(f"{module} was told to stop and left its state; run again to resume it")
     if process.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LOG_LINES:])
@@ -98,18 +104,26 @@ class LogTail:
 
 
 def end_with_parent() -> None:
-    """Make this process end, at once, when the one that started it is gone.
+    """Make this process end, at once, when the one that started it is gone, or the launcher between them.
 
     No orphan keeps a device, or writes a checkpoint that the next attempt is already resuming from.
     """
-    parent = int(os.environ.get(_PARENT, os.getppid()))  # told, not asked: it may already be gone
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    launcher = os.getppid()
+    owner = int(os.environ.get(_PARENT, launcher))  # told, not asked: it may already be gone
+    threading.Thread(target=_end_with, args=(owner, launcher), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_with(owner: int, launcher: int) -> None:
+    while os.getppid() == launcher and _is_there(owner):
         time.sleep(_POLL_SECONDS)
     os._exit(1)
+
+
+def _is_there(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:

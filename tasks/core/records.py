@@ -9,6 +9,8 @@ import pyarrow as pa
 Split = Literal["train", "validation", "test"]
 CLOSED_SET_TASKS = ("NLI", "CLASSIFICATION")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+LOGPROBS = "logprobs"
+"""Summary field of a dataset: the settings with which its log-probabilities were taken; None without any."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,18 @@ class Example(TypedDict):
     completion: str
     reference: str | None
     split: Split
+    teacher: str | None
+    """Who gave the answer; None for a reference."""
+    reasoning: str | None
+    """Thinking that came before the answer, if it was kept apart."""
+    finish_reason: str
+    token_ids: list[int]
+    """The teacher's own tokens, reasoning and end of turn included; empty for a reference."""
     reasons: list[str]
+    token_logprobs: NotRequired[np.ndarray]
+    """As in ``Generation``."""
+    top_ids: NotRequired[np.ndarray]
+    top_logprobs: NotRequired[np.ndarray]
 
 
 class Prediction(TypedDict):
@@ -134,7 +147,7 @@ def with_logprobs(table: Table, width: int | None) -> Table:
     """Return a table of answers with the columns of their log-probabilities: lists that are as long as ``token_ids``.
 
     Args:
-        table: ``GENERATIONS`` or ``ANSWERED_PROMPTS``.
+        table: ``GENERATIONS``, ``ANSWERED_PROMPTS`` or ``EXAMPLES``.
         width: Candidates kept at every token; 0: only the sampled token's own; None: no such columns.
     """
     if width is None:
@@ -148,6 +161,13 @@ def with_logprobs(table: Table, width: int | None) -> Table:
     return Table(table.file, pa.schema([*table.schema, *columns]))
 
 
+def logprobs_width(schema: pa.Schema) -> int | None:
+    """Return the ``width`` with which ``with_logprobs`` made the columns of a file."""
+    if "token_logprobs" not in schema.names:
+        return None
+    return schema.field("top_ids").type.value_type.list_size if "top_ids" in schema.names else 0
+
+
 EXAMPLES = Table(
     "examples.parquet",
     pa.schema(
@@ -158,6 +178,10 @@ EXAMPLES = Table(
             pa.field("completion", pa.string(), nullable=False),
             pa.field("reference", pa.string()),
             pa.field("split", pa.string(), nullable=False),
+            pa.field("teacher", pa.string()),
+            pa.field("reasoning", pa.string()),
+            pa.field("finish_reason", pa.string(), nullable=False),
+            pa.field("token_ids", pa.list_(pa.int32()), nullable=False),
             pa.field("reasons", pa.list_(pa.string()), nullable=False),
         ]
     ),

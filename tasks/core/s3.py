@@ -31,6 +31,10 @@ class S3Store(Store):
     def url(self) -> str:
         return self._url
 
+    @property
+    def keeps_scratch(self) -> bool:
+        return False
+
     def read(self, key: str) -> bytes:
         with reaching(self.url):
             return self._s3.cat_file(self._object(key))
@@ -68,6 +72,10 @@ class S3Store(Store):
     def upload(self, source: Path, key: str) -> None:
         with reaching(self.url):
             self._s3.put_file(str(source), self._object(key))
+
+    def download(self, key: str, target: Path) -> None:
+        with reaching(self.url):
+            self._s3.get_file(self._object(key), str(target))
 
     def local_path(self, key: str) -> Path:
         with reaching(self.url):

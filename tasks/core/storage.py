@@ -6,6 +6,7 @@ answer raises ``StoreUnreachableError`` instead of looking empty.
 
 import os
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
@@ -50,6 +51,11 @@ class Store:
         """Where the store is: an absolute path or an ``s3://`` URL."""
         return str(self._root)
 
+    @property
+    def keeps_scratch(self) -> bool:
+        """Whether scratch folders lie in the store itself, so that what is in them outlives this machine as the store does."""
+        return True
+
     def read(self, key: str) -> bytes:
         """Return an object's content.
 
@@ -64,7 +70,7 @@ class Store:
         """Write an object whole, replacing what was there."""
         with reaching(self.url):
             os.replace(self._staged(key, data), self._path(key))
-            _sync(self._path(key).parent)
+            sync_to_disk(self._path(key).parent)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object whole unless the key is taken.
@@ -80,7 +86,7 @@ class Store:
                 return False
             finally:
                 staged.unlink()
-            _sync(self._path(key).parent)  # a name survives a power cut once its folder is on the disk
+            sync_to_disk(self._path(key).parent)  # a name survives a power cut once its folder is on the disk
             return True
 
     def require_create_only(self) -> None:
@@ -96,12 +102,22 @@ class Store:
         with reaching(self.url):
             target = self._path(key)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(source)
+            sync_to_disk(source)
             try:
                 os.replace(source, target)
             except OSError:  # another file system: copy beside the target first, so that it still appears whole
                 os.replace(self._staged(key, source.read_bytes()), target)
-            _sync(target.parent)
+            sync_to_disk(target.parent)
+
+    def download(self, key: str, target: Path) -> None:
+        """Copy an object into a local file, piece by piece however large it is; after an error the file may be torn.
+
+        Raises:
+            FileNotFoundError: If there is no such object.
+            StoreUnreachableError: If the store does not answer, or the local disk does not take the file.
+        """
+        with reaching(self.url):
+            shutil.copyfile(self._path(key), target)
 
     def local_path(self, key: str) -> Path:
         """Return a local path that holds the object or the folder of objects at a key; treat it as read-only."""
@@ -144,7 +160,7 @@ class Store:
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
             staged.write_bytes(data)
-            _sync(staged)
+            sync_to_disk(staged)
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
@@ -167,7 +183,8 @@ def _raise_unless_missing(error: OSError) -> None:
         raise error
 
 
-def _sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)  # a folder has no other way to be opened
     try:
         os.fsync(descriptor)

@@ -80,11 +80,14 @@ def plot_costs(report: Report) -> str:
 
 
 def plot_losses(metrics: Path) -> str:
-    """Return the training and validation loss by step."""
+    """Return the training and validation loss by step, and the parts of the former where it has two."""
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(4.6, 2.7))
         _line(axes, rows, "loss", label="training", colour=COLOURS["student"], style="-")
+        if any("kd_loss" in row for row in rows):
+            _line(axes, rows, "ce_loss", label="cross-entropy", colour="#64748b", style=":")
+            _line(axes, rows, "kd_loss", label="distillation", colour="#7c3aed", style=":")
         _line(axes, rows, "eval_loss", label="validation", colour="#b45309", style="o--")
         axes.set_xlabel("step")
         axes.set_ylabel("loss, nats per token")
@@ -95,9 +98,9 @@ def plot_losses(metrics: Path) -> str:
 
 
 def _line(axes: Axes, rows: list[dict[str, float]], name: str, *, label: str, colour: str, style: str) -> None:
-    points = [(row["step"], row[name]) for row in rows if name in row]
+    points = {row["step"]: row[name] for row in rows if name in row}  # a resumed training logs some steps again
     if points:
-        axes.plot(*zip(*points, strict=True), style, color=colour, label=label, linewidth=1.5, markersize=4)
+        axes.plot(list(points), list(points.values()), style, color=colour, label=label, linewidth=1.5, markersize=4)
 
 
 def _figure(value: float) -> str:

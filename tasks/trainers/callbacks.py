@@ -1,15 +1,21 @@
 """What every training does beside training: it reports, seals its checkpoints, and stops cleanly when told to."""
 
 import json
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from tasks.trainers.checkpoints import seal_checkpoint
+from tasks.trainers.job import TrainingJob
+from tasks.trainers.validation_watch import kept_best
 
 
 class MetricsFile(TrainerCallback):
@@ -21,31 +27,44 @@ class MetricsFile(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Say where the training starts: at 0, or at a checkpoint."""
-        self._append({"step": state.global_step, "max_steps": state.max_steps})
+        self._append(state, {})
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
         """Append what the Trainer logs."""
-        self._append({"step": state.global_step, "max_steps": state.max_steps, **{k: float(v) for k, v in (logs or {}).items()}})
+        self._append(state, {name: float(value) for name, value in (logs or {}).items()})
 
-    def _append(self, row: dict[str, float]) -> None:
+    def _append(self, state: TrainerState, figures: dict[str, float]) -> None:
+        if not state.is_world_process_zero:
+            return
+        row = {"step": state.global_step, "max_steps": state.max_steps, **figures}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**row, "seconds": round(time.monotonic() - self._started, 3)}) + "\n")
 
 
 class SealedCheckpoints(TrainerCallback):
-    """Seals every checkpoint once the Trainer has finished writing it."""
+    """Seals every checkpoint once the Trainer has finished writing it, with the best weights so far inside."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self._best, self._identity = job.best, job.identity
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Seal the checkpoint that was just written."""
-        if state.is_world_process_zero:
-            seal_checkpoint(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+        if dist.is_initialized():
+            dist.barrier()  # the Trainer does not wait for the other processes' random states
+        if not state.is_world_process_zero:
+            return
+        checkpoint = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        if self._best.is_dir():
+            shutil.copytree(self._best, kept_best(checkpoint), copy_function=os.link)
+        seal_checkpoint(checkpoint, state.global_step, args.world_size, self._identity)
 
 
 class StopOnSignal(TrainerCallback):
     """On SIGTERM: finishes the step, writes a checkpoint and ends the training; ``stopped`` tells it from a finished one.
 
-    Stopping at a step's end keeps the resumed run bit-equal to an uninterrupted one; Transformers' own just-in-time checkpoint
-    is written in the middle of a step.
+    All processes stop together, whichever was told. Stopping at a step's end keeps the resumed run bit-equal to an uninterrupted
+    one; Transformers' own just-in-time checkpoint is written in the middle of a step. An evaluation that is due is made, for the
+    resumed run would not make it.
     """
 
     def __init__(self) -> None:
@@ -58,11 +77,17 @@ class StopOnSignal(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save and stop if the signal came during the step, unless it was the last one."""
-        if self._told and state.global_step < state.max_steps:
+        if state.global_step < state.max_steps and self._anyone_told(args):
             control.should_save = True
-            control.should_evaluate = False
             control.should_training_stop = True
             self.stopped = True
+
+    def _anyone_told(self, args: TrainingArguments) -> bool:
+        if not dist.is_initialized():
+            return self._told
+        told = torch.tensor(float(self._told), device=args.device)
+        dist.all_reduce(told, op=dist.ReduceOp.MAX)
+        return bool(told.item())
 
     def _on_signal(self, *_: object) -> None:
         self._told = True

@@ -1,21 +1,27 @@
-"""Starting a training process and showing its progress."""
+"""Starting training processes and showing their progress."""
 
 import json
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tasks.core.process import run_worker
-from tasks.core.progress import Progress
-from tasks.trainers.settings import TrainingJob
+from tasks.core.progress import Progress, stage_logger
+from tasks.trainers.job import TrainingJob
+from tasks.trainers.settings import TrainingRuntime
 
-_SHOWN = ("loss", "eval_loss", "learning_rate", "mean_token_accuracy")
+_SHOWN = ("loss", "ce_loss", "kd_loss", "eval_loss", "grad_norm", "mean_token_accuracy", "tokens_per_second")
+_WORKER = "tasks.trainers.worker"
 
 
-def run_training(job: TrainingJob) -> list[dict[str, Any]]:
-    """Run a training in a process of its own until it ends.
+def run_training(job: TrainingJob, watch: Callable[[], None] | None = None) -> list[dict[str, Any]]:
+    """Run a training in processes of its own until it ends.
 
     Args:
         job: The training; its workspace exists, and holds the checkpoints of an earlier attempt if there was one.
+        watch: Called twice a second meanwhile.
 
     Returns:
         The metrics that the training logged, oldest first, those of earlier attempts included.
@@ -26,10 +32,53 @@ def run_training(job: TrainingJob) -> list[dict[str, Any]]:
     """
     job_file = job.workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
+    job.status.unlink(missing_ok=True)
     progress = _TrainingProgress(job.metrics)
-    grace = job.settings.runtime.grace_seconds
-    run_worker("tasks.trainers.worker", job_file, job.workspace / "worker.log", grace, watch=progress.show)
+    runtime = job.settings.runtime
+    launcher = torchrun_options(runtime, job.workspace.name)
+    if runtime.nodes > 1:
+        command = shlex.join([sys.executable, *launcher, "-m", _WORKER, str(job_file)])
+        stage_logger().info("training: on each of the other %d machines run: %s", runtime.nodes - 1, command)
+
+    def look() -> None:
+        progress.show()
+        if watch:
+            watch()
+
+    run_worker(
+        _WORKER,
+        job_file,
+        job.workspace / "worker.log",
+        runtime.grace_seconds,
+        watch=look,
+        launcher=launcher,
+        was_stopped=lambda: _ended_as(job) == "stopped",
+    )
     return read_metrics(job.metrics)
+
+
+def torchrun_options(runtime: TrainingRuntime, name: str) -> list[str]:
+    """Return how python starts one training process for each device of this machine; nothing, where there is one in all.
+
+    Args:
+        runtime: How many devices and machines there are, and where these meet.
+        name: What the machines recognise each other's training by.
+    """
+    if runtime.processes == runtime.nodes == 1:
+        return []
+    if runtime.nodes == 1:
+        meeting = ["--standalone"]
+    else:
+        meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={runtime.rendezvous}", f"--rdzv-id={name}"]
+    return [
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={runtime.nodes}",
+        f"--nproc-per-node={runtime.processes}",
+        "--max-restarts=0",  # a retry is Prefect's to make
+        f"--shutdown-timeout={int(runtime.grace_seconds)}",
+        *meeting,
+    ]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -42,6 +91,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             except ValueError:
                 continue
     return rows
+
+
+def _ended_as(job: TrainingJob) -> str | None:
+    return json.loads(job.status.read_text(encoding="utf-8"))["state"] if job.status.is_file() else None
 
 
 class _TrainingProgress:
@@ -58,6 +111,8 @@ class _TrainingProgress:
             if self._progress is None:
                 self._progress = Progress("training: steps", int(row["max_steps"]), done=int(row["step"]))
             shown = {name: row[name] for name in _SHOWN if name in row}
+            if "memory_bytes" in row:
+                shown["GiB"] = row["memory_bytes"] / (1 << 30)
             if shown:
                 self._progress.move_to(int(row["step"]), **shown)
         self._seen = len(rows)

@@ -45,7 +45,7 @@ def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: 
         runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id])))
     names = {run.state_name for run in runs}
     assert names == {"Cached"}, sorted((run.name, run.state_name) for run in runs)
-    assert len(runs) == 12
+    assert len(runs) == 13
 
 
 def test_a_change_in_how_work_is_run_re_uses_it_and_a_change_in_what_is_asked_does_not(report: Artifact, recipe: Path) -> None:

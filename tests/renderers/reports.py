@@ -8,7 +8,16 @@ from tasks.core.artifact import Artifact
 from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import ModelReport, Report, Savings
 
-STAGES = ("prompts", "generations", "dataset", "student", "teacher_evaluation", "baseline_evaluation", "student_evaluation")
+STAGES = (
+    "prompts",
+    "preflight",
+    "generations",
+    "dataset",
+    "student",
+    "teacher_evaluation",
+    "baseline_evaluation",
+    "student_evaluation",
+)
 
 
 def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher's score is retained") -> Report:

@@ -1,0 +1,120 @@
+"""TRL's SFTTrainer with a loss over answer positions: what all methods but on-policy distillation build on."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from trl.trainer.sft_trainer import SFTTrainer
+
+from tasks.core.environment import has_cuda
+from tasks.core.memory import held_bytes
+from tasks.trainers.chunked_head import add_chunked_head
+from tasks.trainers.row_order import RowOrder
+from tasks.trainers.training_rows import IGNORED
+
+_COLUMNS = ["input_ids", "labels", "length", "weight", "row", "split"]
+_EXTRAS = ("weights", "top_ids", "top_logprobs")
+
+
+class AnswerTrainer(SFTTrainer):
+    """Trains on the answers' tokens: ``loss_of`` says how wrong the logits of some positions are; here it is cross-entropy.
+
+    A row's weight multiplies the losses of its tokens; their sum is divided by the number of answer tokens in the step.
+    """
+
+    loss_is_scaled_for_ga = True  # the loss is divided by the tokens of all micro-batches of a step
+
+    def __init__(self, *args: Any, chunk_tokens: int, **kwargs: Any) -> None:
+        """Prepare the training.
+
+        Args:
+            args: As SFTTrainer takes them.
+            chunk_tokens: Positions whose logits are held at a time.
+            kwargs: As SFTTrainer takes them.
+        """
+        super().__init__(*args, **kwargs)
+        arguments: Any = self.args
+        self._step_rows = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        unwrapped: Any = self.model
+        add_chunked_head(unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped, chunk_tokens)
+        self._tokens_since_log, self._logged_at = 0, time.monotonic()
+
+    def loss_of(self, logits: Tensor, targets: Tensor, extras: dict[str, Tensor], sums: dict[str, Tensor]) -> Tensor:
+        """Return the loss of each of some positions, in nats.
+
+        Args:
+            logits: float32 [n, vocabulary].
+            targets: The tokens that are there, [n].
+            extras: What the collator brought for these positions, each [n, ...].
+            sums: Figures to be logged are added here, as sums over positions.
+        """
+        del extras
+        loss = nn.functional.cross_entropy(logits, targets, reduction="none")
+        sums["ce_loss"] = sums.get("ce_loss", 0) + loss.detach().sum()
+        return loss
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the weighted loss per answer token of the step.
+
+        Args:
+            model: The model being trained, maybe wrapped.
+            inputs: A batch of ``AnswerCollator``.
+            return_outputs: Also return the model's output.
+            num_items_in_batch: Answer tokens in all micro-batches of the step, over all devices; those of this batch when None.
+        """
+        extras = {name: inputs.pop(name) for name in _EXTRAS if name in inputs}
+        self._count(model, inputs)
+        labels = inputs.pop("labels")
+        positions = torch.zeros_like(labels, dtype=torch.bool)
+        positions[:, :-1] = labels[:, 1:] != IGNORED
+        targets = labels[:, 1:][positions[:, :-1]]
+        weights = extras.pop("weights")
+        sums: dict[str, Tensor] = {}
+
+        def answer_loss(logits: Tensor, chunk: slice) -> Tensor:
+            losses = self.loss_of(logits, targets[chunk], {name: values[chunk] for name, values in extras.items()}, sums)
+            right = logits.detach().argmax(dim=-1) == targets[chunk]
+            sums["mean_token_accuracy"] = sums.get("mean_token_accuracy", 0) + right.sum()
+            return (losses * weights[chunk]).sum()
+
+        output = model(**inputs, **self.wanted_outputs, answer_loss=answer_loss, positions=positions)
+        items = positions.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = self.total_loss(output, inputs, positions, sums) / items
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # the items were counted over all devices, and DDP averages
+        metrics = self._metrics["train" if model.training else "eval"]
+        for name, value in sums.items():
+            metrics[name].append((value / len(targets)).item())
+        return (loss, output) if return_outputs else loss
+
+    wanted_outputs: dict[str, bool] = {}  # noqa: RUF012 - a constant of each method
+    """Further outputs that the method needs of the model's forward pass."""
+
+    def total_loss(self, output: Any, inputs: dict[str, Any], positions: Tensor, sums: dict[str, Tensor]) -> Tensor:
+        """Return the sum of all losses of a batch: those of the answer positions, and whatever a method adds."""
+        del inputs, positions, sums
+        return output["loss"]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the figures with the speed since the last time, and the memory held."""
+        now = time.monotonic()
+        if "loss" in logs:
+            tokens = self._tokens_since_log * self.accelerator.num_processes
+            logs["tokens_per_second"] = round(tokens / max(now - self._logged_at, 1e-9), 1)
+            logs["memory_bytes"] = torch.cuda.max_memory_allocated() if has_cuda() else held_bytes()
+            self._tokens_since_log, self._logged_at = 0, now
+        super().log(logs, start_time)
+
+    def _count(self, model: Any, inputs: dict[str, Any]) -> None:
+        tokens = int(inputs.pop("num_tokens"))
+        self._tokens_since_log += tokens if model.training else 0
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> RowOrder:
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        return RowOrder(rows["length"], self._step_rows, self.args.seed)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = _COLUMNS
