@@ -9,7 +9,7 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a recipe; the last line printed is the path of report.json. Returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     # Prefect's temporary server needs longer than its default on a small or busy machine.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     from tasks.core.environment import prepare_libraries
@@ -31,7 +31,14 @@ def _parser() -> argparse.ArgumentParser:
         "Finished stages are re-used: after a failure run the same command again.",
         epilog="Every setting, with its description and bounds, is in flows/config.py and in the form of the Prefect UI.",
     )
-    parser.add_argument("recipe", type=Path, help="a YAML file, e.g. deployments/recipes/quickstart.yaml")
+    parser.add_argument(
+        "recipes",
+        nargs="+",
+        type=Path,
+        metavar="RECIPE",
+        help="a YAML file, e.g. deployments/recipes/quickstart.yaml, and parts that change it, e.g. one of "
+        "deployments/recipes/students; a later file wins over those before it",
+    )
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -46,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from flows.recipe import load_recipe
 
-    config = load_recipe(options.recipe, options.overrides)
+    config = load_recipe(options.recipes, options.overrides)
     from flows.distill import distill
     from tasks.renderers.markdown import render_markdown
     from tasks.report import read_report, report_file

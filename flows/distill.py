@@ -134,8 +134,9 @@ def _look_ahead(config: DistillConfig, models: dict[str, Artifact], student: Art
         for name, model in models.items()
     }
     pruning = config.student.pruning
-    kept_layers = None if pruning is None else pruning.keep_layers or len(pruning.layers) or None
-    check_memory(found[MAIN_TEACHER], training, config.longest_row_tokens, kept_layers)
+    if config.student.fresh is None:  # a fresh student's size is not known yet; a narrower one takes less than is reckoned
+        kept_layers = None if pruning is None else pruning.keep_layers or len(pruning.layers) or None
+        check_memory(found[MAIN_TEACHER], training, config.longest_row_tokens, kept_layers)
     return found[MAIN_TEACHER]
 
 

@@ -1,5 +1,10 @@
-"""Recipes: one ``DistillConfig`` as a YAML file, with overrides from the command line."""
+"""Recipes: one ``DistillConfig`` as YAML, in one file or in several, with overrides from the command line.
 
+A recipe is whole by itself. A part, such as those in ``deployments/recipes/students``, says only what it changes.
+"""
+
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +13,28 @@ from pydantic import ValidationError
 
 from flows.config import DistillConfig
 from tasks.core.errors import SettingsError
+from tasks.report import ReportSettings
 
 _MAX_RECIPE_BYTES = 1 << 20
+_MAX_NAME = 63
+_NO_NAME = re.compile(r"[^a-z0-9._-]")
 
 
-def load_recipe(path: Path, overrides: list[str] | None = None) -> DistillConfig:
-    """Read a recipe.
+def load_recipe(paths: Path | Sequence[Path], overrides: Sequence[str] = ()) -> DistillConfig:
+    """Read a recipe, alone or with parts that change it.
 
     Args:
-        path: The YAML file.
-        overrides: ``section.field=value`` each; the value is YAML.
+        paths: The YAML file, or several: a later one wins over those before it, field by field; lists are replaced whole. Each
+            further file's name is appended to ``report.name``, unless it sets that itself.
+        overrides: ``section.field=value`` each, which win over all files; the value is YAML and replaces what was there.
 
     Raises:
-        SettingsError: If the file or an override is not valid; names the field, the value and what was expected.
+        SettingsError: If a file or an override is not valid; names the field, the value and what was expected.
     """
-    values = read_values(path)
-    for override in overrides or []:
-        _override(values, override)
+    files = [paths] if isinstance(paths, Path) else list(paths)
+    values = _composed(files)
+    for override in overrides:
+        values = _overridden(values, override)
     try:
         return DistillConfig.model_validate(values)
     except ValidationError as error:
@@ -32,11 +42,12 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> DistillConfig
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {_shown(problem['input'])}"
             for problem in error.errors()
         )
-        raise SettingsError(f"the recipe {path} is not valid: {problems}. Mend the recipe or the --set options") from error
+        shown = " with ".join(str(file) for file in files)
+        raise SettingsError(f"the recipe {shown} is not valid: {problems}. Mend the recipe or the --set options") from error
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """Return a recipe's YAML as plain values, not yet checked.
+    """Return a file's YAML as plain values, not yet checked.
 
     Raises:
         SettingsError: If there is no such file, or it is not a YAML mapping.
@@ -54,26 +65,65 @@ def read_values(path: Path) -> dict[str, Any]:
     return values
 
 
-def deployment_parameters(recipe: str) -> dict[str, Any]:
+def deployment_parameters(recipe: str | list[str]) -> dict[str, Any]:
     """Return a recipe as a deployment's parameters, and the project's folder: a build step of deployments/prefect.yaml.
+
+    Args:
+        recipe: The recipe's file, and those of its parts after it: a list, or one text with spaces between them.
 
     Raises:
         SettingsError: If the recipe is not valid, before anything is deployed.
     """
-    return {"config": load_recipe(Path(recipe)).model_dump(mode="json"), "directory": str(Path.cwd())}
+    files = [Path(file) for file in (recipe.split() if isinstance(recipe, str) else recipe)]
+    return {"config": load_recipe(files).model_dump(mode="json"), "directory": str(Path.cwd())}
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _composed(files: Sequence[Path]) -> dict[str, Any]:
+    if not files:
+        raise SettingsError("no recipe was given; name one of the files in deployments/recipes")
+    values = read_values(files[0])
+    for file in files[1:]:
+        values = _merged(_named_after(values, file), read_values(file))
+    return values
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return values with changes; mappings are merged. Nothing is changed in place: a YAML alias stands for one object twice."""
+    merged = dict(values)
+    for name, change in changes.items():
+        known = values.get(name)
+        merged[name] = _merged(known, change) if isinstance(known, dict) and isinstance(change, dict) else change
+    return merged
+
+
+def _named_after(values: dict[str, Any], part: Path) -> dict[str, Any]:
+    """Return values whose report tells which part they are changed by."""
+    report = values.get("report", {})
+    if not isinstance(report, dict):
+        return values  # refused later, with its place
+    name = report.get("name", ReportSettings.model_fields["name"].default)
+    longer = f"{name}-{_NO_NAME.sub('_', part.stem.lower())}"[:_MAX_NAME]
+    return {**values, "report": {**report, "name": longer}}
+
+
+def _overridden(values: dict[str, Any], override: str) -> dict[str, Any]:
     name, equals, text = override.partition("=")
     if not equals or not name:
         raise SettingsError(f"--set {override!r} is not of the form section.field=value")
-    *sections, field = name.split(".")
-    for section in sections:
-        inner = values.setdefault(section, {})
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {override!r}: the value is not YAML: {error}") from error
+
+    def replaced(inside: dict[str, Any], section: str, *deeper: str) -> dict[str, Any]:
+        if not deeper:
+            return {**inside, section: value}
+        inner = inside.get(section, {})
         if not isinstance(inner, dict):
             raise SettingsError(f"--set {override!r}: {section!r} is a value, not a section")
-        values = inner
-    values[field] = yaml.safe_load(text)
+        return {**inside, section: replaced(inner, *deeper)}
+
+    return replaced(values, *name.split("."))
 
 
 def _shown(value: Any) -> str:

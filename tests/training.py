@@ -147,3 +147,64 @@ def until(found: Callable[[], Found | None], what: str, seconds: float = 120) ->
 def sealed_checkpoint(job: TrainingJob) -> Path | None:
     """Return a checkpoint that is whole, if there is one yet."""
     return next(job.checkpoints.glob("checkpoint-*/manifest.json"), None)
+
+
+def make_trainer(job: TrainingJob) -> Any:
+    """Return the trainer of a job, ready to train in this process; nothing is trained yet."""
+    from transformers import AutoModelForCausalLM
+    from trl.trainer.sft_config import SFTConfig
+
+    from tasks.trainers.arguments import trainer_arguments
+    from tasks.trainers.collation import AnswerCollator
+    from tasks.trainers.encoding import Encoder
+    from tasks.trainers.hidden_states import HiddenStateTrainer
+    from tasks.trainers.loading import adapters, attention_kernel, load_student, load_tokenizer
+    from tasks.trainers.sampled_kd import SampledTrainer
+    from tasks.trainers.sft import SftTrainer
+    from tasks.trainers.topk_kd import TopkTrainer
+    from tasks.trainers.training_rows import prepare_rows
+
+    settings, tokenizer = job.settings, load_tokenizer(job.weights)
+    splits, _ = prepare_rows(job.examples, job.encoded, Encoder(tokenizer, {tokenizer.eos_token_id}, settings), settings)
+    kinds: dict[str, Any] = {"topk_kd": TopkTrainer, "sampled_kd": SampledTrainer, "hidden_states": HiddenStateTrainer}
+    options: dict[str, Any] = {"distillation": settings.distillation}
+    if settings.method == "sft":
+        options = {"weighted": bool(settings.teacher_weights)}
+    elif settings.method == "hidden_states":
+        teacher = AutoModelForCausalLM.from_pretrained(str(job.teacher), attn_implementation=attention_kernel(settings))
+        options = {"teacher": teacher, "matching": settings.hidden_states}
+    arguments = trainer_arguments(job, len(splits["train"].dataset), bool(len(splits["validation"].dataset)))
+    return kinds.get(settings.method, SftTrainer)(
+        model=load_student(job.weights, settings),
+        args=SFTConfig(**arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
+        data_collator=AnswerCollator(splits, tokenizer.pad_token_id, settings.packing),
+        train_dataset=splits["train"].dataset,
+        eval_dataset=splits["validation"].dataset,
+        processing_class=tokenizer,
+        peft_config=adapters(settings),
+        chunk_tokens=settings.runtime.loss_chunk_tokens,
+        **options,
+    )
+
+
+def loss_and_gradients(trainer: Any, rows: list[int], items: int | None = None) -> tuple[float, dict[str, torch.Tensor]]:
+    """Return the loss of some training rows in one forward pass, and every gradient by the parameter's name.
+
+    Args:
+        trainer: A trainer that ``make_trainer`` made.
+        rows: Which rows.
+        items: Answer tokens of the whole step; None: of these rows.
+    """
+    batch = trainer.data_collator([trainer.train_dataset[row] for row in rows])
+    trainer.model.train().zero_grad()
+    loss = trainer.compute_loss(trainer.model, batch, num_items_in_batch=None if items is None else torch.tensor(items))
+    loss.backward()
+    named = trainer.model.named_parameters()
+    return loss.item(), {name: tensor.grad.clone() for name, tensor in named if tensor.grad is not None}
+
+
+def assert_same_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], tolerance: float = 1e-6) -> None:
+    """Compare gradients, each by its largest element."""
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=0, atol=tolerance * max(tensor.abs().max().item(), 1e-3), msg=name)

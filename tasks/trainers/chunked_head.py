@@ -44,6 +44,8 @@ def add_chunked_head(model: Any, chunk_tokens: int) -> None:
         head = model.get_output_embeddings()
         weight = head.weight.full_tensor() if isinstance(head.weight, DTensor) else head.weight
         hidden = output.last_hidden_state[positions]
+        # A parameter asks for its gradient even where none is recorded, and the chunks would be differentiated for nothing.
+        weight = weight if torch.is_grad_enabled() else weight.detach()
         loss = _ChunkedLoss.apply(hidden, weight, answer_loss, chunk_tokens)
         return {"loss": loss, "hidden_states": output.hidden_states, "attentions": output.attentions}
 
@@ -91,15 +93,30 @@ class _ChunkedLoss(torch.autograd.Function):
 
 @torch.no_grad()
 def _require_plain_head(model: Any) -> None:
+    """Follow known logits from the head to the model's output: small ones, as a new model has, show no cap."""
+    head = model.get_output_embeddings()
     tokens = torch.arange(4, device=model.device)[None]
+    known = torch.linspace(-100, 100, head.weight.shape[0]).to(model.device)
+    seen: list[Tensor] = []
+
+    def replace(_module: Any, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        seen.extend((inputs[0], output))
+        return known.to(output.dtype).expand_as(output)
+
     was_training = model.training
     model.eval()
-    output = model(input_ids=tokens, output_hidden_states=True, use_cache=False)
-    head = model.get_output_embeddings()
-    found = (output.hidden_states[-1].to(head.weight.dtype) @ head.weight.T).float()
-    model.train(was_training)
-    if getattr(head, "bias", None) is not None or not torch.allclose(found, output.logits.float(), rtol=1e-2, atol=1e-2):
+    hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+    hook = head.register_forward_hook(replace)
+    try:
+        returned = model(input_ids=tokens, use_cache=False).logits
+    finally:
+        hook.remove()
+        model.train(was_training)
+    product = hidden.to(head.weight.dtype) @ head.weight.T
+    pairs = (seen[0], hidden), (seen[1], product), (returned, known.expand_as(returned))
+    agree = all(torch.allclose(one.float(), other.float(), rtol=1e-2, atol=1e-2) for one, other in pairs)
+    if getattr(head, "bias", None) is not None or not agree:
         raise ModelError(
-            f"the logits of {type(model).__name__} are not its last hidden states times its head (they are scaled or capped) "
-            "and the loss would be about others; train a student of another architecture"
+            f"the logits of {type(model).__name__} are not its last hidden states times its head (they are scaled, capped or "
+            "shifted) and the loss would be about others; train a student of another architecture"
         )

@@ -74,11 +74,12 @@ class Encoder:
         ids, logprobs, answer = row.get("top_ids"), row.get("top_logprobs"), list(row["token_ids"])
         if ids is None or logprobs is None or not answer:
             return NO_LOGPROBS
-        if row["reasoning"] is None:
-            if "".join(self._tokenizer.decode(answer, skip_special_tokens=True).split()) != "".join(row["completion"].split()):
-                return OTHER_TOKENS
-        elif self._settings.train_on == "answer":
+        if row["reasoning"] is not None and self._settings.train_on == "answer":
             return REASONING
+        said = "".join(self._tokenizer.decode(answer, skip_special_tokens=True).split())
+        wanted = "".join(row["completion"].split())
+        if not said.endswith(wanted) or (row["reasoning"] is None and said != wanted):
+            return OTHER_TOKENS
         if answer[-1] not in self._end_ids and (end := self._end_token(row)) is not None:
             answer.append(end)  # a stop text or an endpoint has kept it; the teacher's distribution there is not known
             ids = np.vstack([ids, np.zeros((1, ids.shape[1]), ids.dtype)])

@@ -30,7 +30,11 @@ LayerMap = list[tuple[int, int]]
 
 
 class HiddenStateTrainer(AnswerTrainer):
-    """Adds the distances between mapped layers to the loss of the answers, averaged over all tokens of the batch."""
+    """Adds the distances between mapped layers to the loss of the answers.
+
+    A row's distance is the mean over its tokens, prompt included, and counts once for each of its answer tokens: so the loss of a
+    step does not depend on which rows share a forward pass.
+    """
 
     def __init__(self, *args: Any, teacher: Any, matching: HiddenStateSettings, **kwargs: Any) -> None:
         """Prepare the training.
@@ -65,31 +69,34 @@ class HiddenStateTrainer(AnswerTrainer):
 
     def total_loss(self, output: Any, inputs: dict[str, Any], positions: Tensor, sums: dict[str, Tensor]) -> Tensor:
         """Return the answers' loss and, for every answer token, the mean distances; the distances are logged unweighted."""
-        matching, counted = self._matching, positions.sum()
+        matching = self._matching
         with torch.no_grad():
             theirs = self._teacher.base_model(**inputs, **self.wanted_outputs, use_cache=False)
-        together, is_token = _rows_of(inputs)
+        together = _rows_of(inputs)
+        share = (together & positions[:, None, :]).sum(-1) / together.sum(-1).clamp(min=1)
         loss = output["loss"]
         parts: dict[str, tuple[float, Tensor]] = {}
         if matching.hidden_weight:
             projections = getattr(self.accelerator.unwrap_model(self.model), PROJECTIONS)
             pairs = zip(projections, self._layers, strict=True)
             distances = [
-                hidden_distance(project(output["hidden_states"][ours + 1][is_token]), theirs.hidden_states[other + 1][is_token])
+                hidden_distance(project(output["hidden_states"][ours + 1]), theirs.hidden_states[other + 1], share)
                 for project, (ours, other) in pairs
             ]
             parts["hidden_loss"] = matching.hidden_weight, torch.stack(distances).mean()
         if matching.relation_weight:
             ours, other = self._captured
-            parts["relation_loss"] = matching.relation_weight, relation_distance(ours, other, matching.relation_heads, together)
+            distance = relation_distance(ours, other, matching.relation_heads, together, share)
+            parts["relation_loss"] = matching.relation_weight, distance
         if matching.attention_weight:
             maps = [
-                attention_distance(output["attentions"][ours], theirs.attentions[other], together) for ours, other in self._layers
+                attention_distance(output["attentions"][ours], theirs.attentions[other], together, share)
+                for ours, other in self._layers
             ]
             parts["attention_loss"] = matching.attention_weight, torch.stack(maps).mean()
         for name, (weight, distance) in parts.items():
-            loss = loss + weight * counted * distance
-            sums[name] = counted * distance.detach()
+            loss = loss + weight * distance
+            sums[name] = distance.detach()
         return loss
 
 
@@ -105,7 +112,7 @@ def map_layers(matching: HiddenStateSettings, ours: int, theirs: int) -> LayerMa
         SettingsError: If the map names a layer that is not there.
     """
     if not matching.layer_map:
-        return [(layer, round((layer + 1) * theirs / ours) - 1) for layer in range(ours)]
+        return [(layer, max(round((layer + 1) * theirs / ours), 1) - 1) for layer in range(ours)]
     for layer, other in matching.layer_map:
         if not (0 <= layer < ours and 0 <= other < theirs):
             raise SettingsError(
@@ -135,13 +142,13 @@ def _require_heads(matching: HiddenStateSettings, *configs: Any) -> None:
             )
 
 
-def _rows_of(inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Return which tokens belong to one row, [rows, tokens, tokens], and which are tokens at all, [rows, tokens]."""
+def _rows_of(inputs: dict[str, Any]) -> Tensor:
+    """Return which tokens belong to one row, [rows, tokens, tokens]; padding belongs to none."""
     if "attention_mask" in inputs:
         is_token = inputs["attention_mask"].bool()
-        return is_token[:, :, None] & is_token[:, None, :], is_token
+        return is_token[:, :, None] & is_token[:, None, :]
     row = (inputs["position_ids"] == 0).cumsum(-1)  # rows laid end to end
-    return row[:, :, None] == row[:, None, :], torch.ones_like(row, dtype=torch.bool)
+    return row[:, :, None] == row[:, None, :]
 
 
 def train(job: TrainingJob) -> bool:

@@ -27,7 +27,8 @@ def watch_projections(model: Any, layer: int) -> list[Tensor]:
     Raises:
         ModelError: If the layer's attention has no such projections.
     """
-    attention = model.base_model.layers[layer].self_attn
+    layers = getattr(model.base_model, "layers", None)
+    attention = getattr(layers[layer], "self_attn", None) if layers is not None else None
     names = (_FUSED,) if hasattr(attention, _FUSED) else _SEPARATE
     if not all(hasattr(attention, name) for name in names):
         raise ModelError(
@@ -52,50 +53,57 @@ def watch_projections(model: Any, layer: int) -> list[Tensor]:
 def projection_widths(config: Any) -> list[int]:
     """Return the widths of a model's queries, keys and values."""
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return [config.num_attention_heads * size, *[config.num_key_value_heads * size] * 2]
+    groups = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    return [config.num_attention_heads * size, *[groups * size] * 2]
 
 
-def hidden_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the mean of 1 - cosine similarity over tokens.
+def hidden_distance(student: Tensor, teacher: Tensor, share: Tensor) -> Tensor:
+    """Return the weighted sum of 1 - cosine similarity over tokens.
 
     Args:
-        student: Projected hidden states, [tokens, width].
-        teacher: Hidden states, [tokens, width].
+        student: Projected hidden states, [rows, tokens, width].
+        teacher: Hidden states, [rows, tokens, width].
+        share: Weight of each token, [rows, tokens]; 0 for padding.
     """
-    return (1 - nn.functional.cosine_similarity(student.float(), teacher.float(), dim=-1)).mean()
+    is_token = share > 0
+    similarity = nn.functional.cosine_similarity(student[is_token].float(), teacher[is_token].float(), dim=-1)
+    return ((1 - similarity) * share[is_token]).sum()
 
 
-def relation_distance(student: list[Tensor], teacher: list[Tensor], heads: int, together: Tensor) -> Tensor:
-    """Return the mean divergence between the self-attention relations of queries, keys and values (MiniLMv2).
+def relation_distance(student: list[Tensor], teacher: list[Tensor], heads: int, together: Tensor, share: Tensor) -> Tensor:
+    """Return the mean divergence between self-attention relations of queries, keys and values, summed over tokens by weight.
 
-    A relation is the softmax of the scaled products of one kind's vectors among a row's tokens, so models of different width
-    can be compared: Wang et al. 2021, arXiv 2012.15828, equations 3 to 6.
+    A relation is the softmax of the scaled products of one kind's vectors among a row's tokens, so models of different width can
+    be compared: MiniLMv2, Wang et al. 2021, arXiv 2012.15828, equations 3 to 6.
 
     Args:
         student: Its three states, each [rows, tokens, width].
         teacher: The teacher's.
         heads: Relation heads; they divide both widths.
         together: Which tokens belong to one row, [rows, tokens, tokens].
+        share: Weight of each token, [rows, tokens]; 0 for padding.
     """
     pairs = zip(student, teacher, strict=True)
     parts = [
-        _divergence(_relation(ours, heads, together), _relation(theirs, heads, together), together) for ours, theirs in pairs
+        _divergence(_relation(ours, heads, together), _relation(theirs, heads, together), together, share)
+        for ours, theirs in pairs
     ]
     return torch.stack(parts).mean()
 
 
-def attention_distance(student: Tensor, teacher: Tensor, together: Tensor) -> Tensor:
-    """Return the mean divergence between attention maps, averaged over heads first where their numbers differ.
+def attention_distance(student: Tensor, teacher: Tensor, together: Tensor, share: Tensor) -> Tensor:
+    """Return the divergence between attention maps, summed over tokens by weight; heads are averaged where their numbers differ.
 
     Args:
         student: Probabilities, [rows, heads, tokens, tokens].
         teacher: The teacher's.
         together: Which tokens belong to one row, [rows, tokens, tokens].
+        share: Weight of each token, [rows, tokens]; 0 for padding.
     """
     if student.shape[1] != teacher.shape[1]:
         student, teacher = student.mean(1, keepdim=True), teacher.mean(1, keepdim=True)
     tiny = torch.finfo(torch.float32).tiny
-    return _divergence(student.float().clamp(min=tiny).log(), teacher.float().clamp(min=tiny).log(), together)
+    return _divergence(student.float().clamp(min=tiny).log(), teacher.float().clamp(min=tiny).log(), together, share)
 
 
 def _relation(states: Tensor, heads: int, together: Tensor) -> Tensor:
@@ -104,8 +112,7 @@ def _relation(states: Tensor, heads: int, together: Tensor) -> Tensor:
     return scores.masked_fill(~together[:, None], torch.finfo(scores.dtype).min).log_softmax(-1)
 
 
-def _divergence(log_q: Tensor, log_p: Tensor, together: Tensor) -> Tensor:
-    """Return KL(p || q) of [rows, heads, tokens, tokens], averaged over heads and tokens that belong to a row."""
-    per_token = (log_p.exp() * (log_p - log_q)).masked_fill(~together[:, None], 0).sum(-1)
-    is_token = together.any(-1)[:, None]
-    return (per_token * is_token).sum() / (is_token.sum() * per_token.shape[1])
+def _divergence(log_q: Tensor, log_p: Tensor, together: Tensor, share: Tensor) -> Tensor:
+    """Return KL(p || q) of [rows, heads, tokens, tokens], averaged over heads and summed over tokens by their weights."""
+    per_token = (log_p.exp() * (log_p - log_q)).masked_fill(~together[:, None], 0).sum(-1).mean(1)
+    return (per_token * share).sum()

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tasks.core.environment import has_cuda
@@ -33,15 +33,6 @@ def load_tokenizer(weights: Path) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def end_token_ids(weights: Path, tokenizer: Any) -> set[int]:
-    """Return the token ids at which the student stops when it answers."""
-    found = {tokenizer.eos_token_id}
-    if (weights / "generation_config.json").is_file():
-        ends = GenerationConfig.from_pretrained(weights).eos_token_id
-        found |= set(ends) if isinstance(ends, list) else {ends}
-    return found - {None}
 
 
 def adapters(settings: TrainingSettings) -> LoraConfig | None:

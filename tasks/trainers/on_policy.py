@@ -23,6 +23,7 @@ from tasks.trainers.arguments import trainer_arguments
 from tasks.trainers.encoding import TOO_LONG
 from tasks.trainers.job import TrainingJob
 from tasks.trainers.loading import adapters, attention_kernel, load_student, load_tokenizer, uses_bfloat16
+from tasks.trainers.room import require_room
 from tasks.trainers.row_order import RepeatedOrder, RowOrder
 from tasks.trainers.session import finish_training
 
@@ -76,6 +77,8 @@ def train(job: TrainingJob) -> bool:
         raise SettingsError(
             f"there are {len(prompts['train'])} prompts, fewer than training.batch_size = {settings.batch_size}; make it smaller"
         )
+    longest = max(len(tokens) for tokens in prompts["train"]) + policy.max_new_tokens
+    estimate = require_room(job, longest)
     student = load_student(job.weights, settings)
     teacher = AutoModelForCausalLM.from_pretrained(
         job.teacher,
@@ -102,7 +105,8 @@ def train(job: TrainingJob) -> bool:
         processing_class=tokenizer,
         peft_config=adapters(settings),
     )
-    findings = {"rows": {split: len(rows) for split, rows in prompts.items()}, "set_aside": {TOO_LONG: too_long}}
+    findings: dict[str, Any] = {"rows": {split: len(rows) for split, rows in prompts.items()}, "set_aside": {TOO_LONG: too_long}}
+    findings["estimated_memory_bytes"] = estimate.total
     return finish_training(trainer, job, findings)
 
 

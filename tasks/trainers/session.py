@@ -8,6 +8,7 @@ import torch
 from trl.trainer.sft_config import SFTConfig
 
 from tasks.core.environment import has_cuda
+from tasks.preflight_checks.templates import end_token_ids
 from tasks.trainers.answer_trainer import AnswerTrainer
 from tasks.trainers.arguments import trainer_arguments, world_size
 from tasks.trainers.callbacks import MetricsFile, SealedCheckpoints, StopOnSignal
@@ -16,7 +17,8 @@ from tasks.trainers.collation import AnswerCollator
 from tasks.trainers.encoding import Encoder
 from tasks.trainers.export import export_student
 from tasks.trainers.job import TrainingJob
-from tasks.trainers.loading import adapters, end_token_ids, load_student, load_tokenizer, require_exact_packing, uses_bfloat16
+from tasks.trainers.loading import adapters, load_student, load_tokenizer, require_exact_packing, uses_bfloat16
+from tasks.trainers.room import require_room
 from tasks.trainers.training_rows import prepare_rows
 from tasks.trainers.validation_watch import ValidationWatch
 
@@ -42,6 +44,7 @@ def run_answer_training(job: TrainingJob, kind: type[AnswerTrainer], **options: 
     encoder = Encoder(tokenizer, end_token_ids(job.weights, tokenizer), settings)
     own = job.encoded / os.environ.get("RANK", "0")  # each process has files of its own, so that none reads half of one
     splits, findings = prepare_rows(job.examples, own, encoder, settings)
+    findings["estimated_memory_bytes"] = require_room(job, max(splits["train"].dataset["length"])).total
     model = load_student(job.weights, settings)
     if settings.packing:
         require_exact_packing(model)

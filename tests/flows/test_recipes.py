@@ -1,21 +1,88 @@
-"""Every shipped recipe is valid, and a wrong one is refused in words that help."""
+"""Every shipped recipe is valid, alone and with parts, and a wrong one is refused in words that help."""
 
 from pathlib import Path
 
 import pytest
 
+from flows.command import main
 from flows.config import DistillConfig
-from flows.recipe import load_recipe
+from flows.recipe import deployment_parameters, load_recipe
 from tasks.core.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted((ROOT / "deployments" / "recipes").glob("*.yaml"))
-QUICKSTART = ROOT / "deployments" / "recipes" / "quickstart.yaml"
+SHIPPED = ROOT / "deployments" / "recipes"
+RECIPES = sorted(SHIPPED.glob("*.yaml"))
+QUICKSTART = SHIPPED / "quickstart.yaml"
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_valid(recipe: Path) -> None:
     assert load_recipe(recipe).report.name == recipe.stem
+
+
+def test_a_later_file_wins_field_by_field_and_replaces_lists(tmp_path: Path) -> None:
+    part = tmp_path / "Night Shift.yaml"
+    part.write_text("generations: {sampling: {max_new_tokens: 4}}\ndataset: {filters: [empty]}\nteacher: {adaptation: null}\n")
+    alone, config = load_recipe(QUICKSTART), load_recipe([QUICKSTART, part], ["generations.sampling.max_prompt_tokens=99"])
+
+    assert config.generations.sampling.max_new_tokens == 4
+    assert config.generations.sampling.max_prompt_tokens == 99
+    assert config.dataset.filters == ("empty",)
+    assert config.teacher.model == alone.teacher.model
+    assert config.teacher.adaptation is None
+    assert config.evaluation == alone.evaluation
+    assert config.report.name == "quickstart-night_shift"
+
+
+def test_a_part_that_names_the_report_decides_its_name(tmp_path: Path) -> None:
+    (tmp_path / "named.yaml").write_text("report: {name: mine}")
+
+    assert load_recipe([QUICKSTART, tmp_path / "named.yaml"]).report.name == "mine"
+
+
+def test_what_a_recipe_writes_once_and_uses_twice_is_changed_in_one_place_only(tmp_path: Path) -> None:
+    text = QUICKSTART.read_text(encoding="utf-8")
+    limits = "{max_new_tokens: 8, max_prompt_tokens: 120}"
+    recipe, part = tmp_path / "alias.yaml", tmp_path / "part.yaml"
+    recipe.write_text(text.replace(limits, f"&limits {limits}", 1).replace(f": {limits}", ": *limits", 1))
+    part.write_text("generations: {sampling: {max_new_tokens: 4}}")
+    config = load_recipe([recipe, part], ["generations.sampling.temperature=0.7"])
+
+    assert "*limits" in recipe.read_text()
+    assert (config.generations.sampling.max_new_tokens, config.evaluation.sampling.max_new_tokens) == (4, 8)
+    assert (config.generations.sampling.temperature, config.evaluation.sampling.temperature) == (0.7, 0)
+
+
+def test_a_part_alone_is_refused_and_a_message_names_all_files(tmp_path: Path) -> None:
+    part = tmp_path / "part.yaml"
+    part.write_text("student: {training: {method: magic}}")
+
+    with pytest.raises(SettingsError, match=r"part\.yaml is not valid: prompts: Field required"):
+        load_recipe(part)
+    with pytest.raises(SettingsError, match=r"quickstart\.yaml with .*part\.yaml is not valid: .*got 'magic'"):
+        load_recipe([QUICKSTART, part])
+    with pytest.raises(SettingsError, match="no recipe was given"):
+        load_recipe([])
+
+
+def test_the_command_takes_parts_before_and_after_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = tmp_path / "part.yaml"
+    part.write_text("student: {training: {method: magic}}")
+
+    assert main([str(QUICKSTART), "--set", "generations.sampling.temperature=9", str(part)]) == 1
+    said = capsys.readouterr().err
+    assert "part.yaml is not valid" in said
+    assert "got 9" in said
+    assert "got 'magic'" in said
+
+
+def test_a_deployment_takes_several_files_as_a_list_or_with_spaces_between_them() -> None:
+    files = [str(SHIPPED / name) for name in ("deepseek_v3.yaml", "students/phi_3_5_mini.yaml")]
+    config = load_recipe([Path(file) for file in files]).model_dump(mode="json")
+
+    assert deployment_parameters(" ".join(files))["config"] == config
+    assert deployment_parameters(files)["config"] == config
+    assert deployment_parameters(str(QUICKSTART))["config"]["report"]["name"] == "quickstart"
 
 
 def test_a_setting_is_overridden_from_the_command_line() -> None:
@@ -31,10 +98,11 @@ def test_a_setting_is_overridden_from_the_command_line() -> None:
     [
         ("generations.sampling.temperature=9", "generations.sampling.temperature: .*less than or equal to 2, got 9"),
         ("student.training.learning_rat=1", "student.training.learning_rat: Extra inputs are not permitted, got 1"),
-        ("student.training.method=magic", "'sft', got 'magic'"),
+        ("student.training.method=magic", "'sft', .*got 'magic'"),
         ("teacher.student=0123456789abcdef", "give exactly one of teacher.model, teacher.endpoint and teacher.student"),
         ("report.name=../up", "String should match pattern"),
         ("nonsense", "not of the form section.field=value"),
+        ("store=[unclosed", "the value is not YAML"),
         ("store.deeper=1", "'store' is a value, not a section"),
     ],
 )
