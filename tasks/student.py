@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.caching import Stage
@@ -17,6 +16,7 @@ from tasks.trainers.job import TrainingJob
 from tasks.trainers.launch import run_training
 from tasks.trainers.mirror import CheckpointMirror
 from tasks.trainers.settings import LOGPROB_METHODS, TrainingSettings
+from tasks.trainers.summary import publish_training, summarise_training
 
 STAGE = Stage("student", version=2)
 METRICS_FILE = "metrics.jsonl"
@@ -64,7 +64,8 @@ def train(
 
             (draft.path / CURVE_FILE).write_text(plot_losses(job.metrics), encoding="utf-8")
             draft.counts = {"steps": int(metrics[-1]["step"]), "weight_bytes": weight_bytes(job.output)}
-            draft.summary = {**_summarise(metrics), **findings}
+            draft.summary = summarise_training(metrics, findings)
+            publish_training(f"student-{start.fingerprint[:8]}-figures", draft.summary)
             stage_logger().info("student: trained %s", {**draft.counts, **draft.summary})
             return draft.publish()
 
@@ -87,20 +88,6 @@ def _mirrored(job: TrainingJob, store: str, key: str) -> Iterator[Callable[[], N
         mirror.flush(job.settings.runtime.grace_seconds)
         raise
     mirror.remove()
-
-
-def _summarise(metrics: list[dict[str, Any]]) -> dict[str, Any]:
-    last = metrics[-1]
-    speeds = [row["tokens_per_second"] for row in metrics if "tokens_per_second" in row]
-    evaluations = [row["eval_loss"] for row in metrics if "eval_loss" in row]
-    return {
-        "train_loss": last.get("train_loss"),
-        "eval_loss": evaluations[-1] if evaluations else None,
-        "best_eval_loss": min(evaluations, default=None),
-        "train_seconds": last.get("train_runtime"),
-        "tokens_per_second": round(sum(speeds) / len(speeds), 1) if speeds else None,
-        "peak_memory_bytes": max((row["memory_bytes"] for row in metrics if "memory_bytes" in row), default=None),
-    }
 
 
 def _require_candidates(settings: TrainingSettings, dataset: Artifact) -> None:

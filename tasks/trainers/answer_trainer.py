@@ -4,17 +4,19 @@ import time
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from trl.trainer.sft_trainer import SFTTrainer
 
 from tasks.core.environment import has_cuda
 from tasks.core.memory import held_bytes
 from tasks.trainers.chunked_head import add_chunked_head
-from tasks.trainers.row_order import RowOrder
+from tasks.trainers.row_order import RowOrder, with_filler
 from tasks.trainers.training_rows import IGNORED
 
 _COLUMNS = ["input_ids", "labels", "length", "weight", "row", "split"]
 _EXTRAS = ("weights", "top_ids", "top_logprobs")
+_ANSWER_TOKENS, _TOKENS = "answer tokens", "tokens"
 
 
 class AnswerTrainer(SFTTrainer):
@@ -35,10 +37,15 @@ class AnswerTrainer(SFTTrainer):
         """
         super().__init__(*args, **kwargs)
         arguments: Any = self.args
-        self._step_rows = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        self._pass_rows = arguments.train_batch_size * arguments.world_size  # of one forward pass on all devices
+        self._step_rows = self._pass_rows * arguments.gradient_accumulation_steps
+        self._lengths = list(self.train_dataset["length"])  # pyright: ignore
+        if arguments.world_size > 1:
+            self.train_dataset: Any = with_filler(self.train_dataset)  # pyright: ignore
         unwrapped: Any = self.model
         add_chunked_head(unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped, chunk_tokens)
-        self._tokens_since_log, self._logged_at = 0, time.monotonic()
+        self._sums: dict[str, dict[str, Any]] = {"train": {}, "eval": {}}
+        self._logged_at = time.monotonic()
 
     def loss_of(self, logits: Tensor, targets: Tensor, extras: dict[str, Tensor], sums: dict[str, Tensor]) -> Tensor:
         """Return the loss of each of some positions, in nats.
@@ -85,9 +92,7 @@ class AnswerTrainer(SFTTrainer):
         loss = self.total_loss(output, inputs, positions, sums) / items
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # the items were counted over all devices, and DDP averages
-        metrics = self._metrics["train" if model.training else "eval"]
-        for name, value in sums.items():
-            metrics[name].append((value / len(targets)).item())
+        self._add(model, {**sums, _ANSWER_TOKENS: positions.sum()})
         return (loss, output) if return_outputs else loss
 
     wanted_outputs: dict[str, bool] = {}  # noqa: RUF012 - a constant of each method
@@ -99,22 +104,37 @@ class AnswerTrainer(SFTTrainer):
         return output["loss"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the figures with the speed since the last time, and the memory held."""
-        now = time.monotonic()
+        """Log the figures per answer token with the speed since the last time, over all devices, and the memory held."""
+        mode = "train" if self.model.training else "eval"  # pyright: ignore
+        totals = self._take_totals(mode)
+        tokens, answer_tokens = totals.pop(_TOKENS, 0), totals.pop(_ANSWER_TOKENS, 0)
+        self._metrics[mode].update({name: [total / answer_tokens] for name, total in totals.items()})
         if "loss" in logs:
-            tokens = self._tokens_since_log * self.accelerator.num_processes
+            now = time.monotonic()
             logs["tokens_per_second"] = round(tokens / max(now - self._logged_at, 1e-9), 1)
             logs["memory_bytes"] = torch.cuda.max_memory_allocated() if has_cuda() else held_bytes()
-            self._tokens_since_log, self._logged_at = 0, now
+            self._logged_at = now
         super().log(logs, start_time)
 
     def _count(self, model: Any, inputs: dict[str, Any]) -> None:
-        tokens = int(inputs.pop("num_tokens"))
-        self._tokens_since_log += tokens if model.training else 0
+        self._add(model, {_TOKENS: int(inputs.pop("num_tokens"))})
+
+    def _add(self, model: Any, sums: dict[str, Any]) -> None:
+        kept = self._sums["train" if model.training else "eval"]
+        kept.update({name: kept.get(name, 0) + value for name, value in sums.items()})
+
+    def _take_totals(self, mode: str) -> dict[str, float]:
+        """Return the sums since the last log over all processes; one that had only fillers lacks some."""
+        own = {name: float(value) for name, value in self._sums[mode].items()}
+        self._sums[mode] = {}
+        shares: list[dict[str, float]] = gather_object([own])
+        return {
+            name: sum(share.get(name, 0.0) for share in shares) for name in dict.fromkeys(n for share in shares for n in share)
+        }
 
     def _get_train_sampler(self, train_dataset: Any = None) -> RowOrder:
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        return RowOrder(rows["length"], self._step_rows, self.args.seed)
+        del train_dataset
+        return RowOrder(self._lengths, self._step_rows, self.args.seed, self._pass_rows if self.args.world_size > 1 else 1)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = _COLUMNS

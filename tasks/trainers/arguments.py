@@ -1,7 +1,6 @@
 """The Trainer's arguments, the same for every method, and what they were in the end, for the record."""
 
 import math
-import os
 from typing import Any
 
 from tasks.core.environment import has_cuda
@@ -43,7 +42,7 @@ def trainer_arguments(job: TrainingJob, rows: int, has_validation: bool) -> dict
         "per_device_eval_batch_size": device_batch,
         "gradient_accumulation_steps": accumulation,
         # Memory is what a GPU lacks, time what a CPU lacks; FSDP checkpoints by itself.
-        "gradient_checkpointing": (cuda if checkpointing is None else checkpointing) and not _is_sharded(settings),
+        "gradient_checkpointing": (cuda if checkpointing is None else checkpointing) and not is_sharded(settings),
         "eval_strategy": "steps" if has_validation else "no",
         "eval_steps": every,
         "save_strategy": "steps",
@@ -71,6 +70,11 @@ def world_size(settings: TrainingSettings) -> int:
     return settings.runtime.processes * settings.runtime.nodes
 
 
+def is_sharded(settings: TrainingSettings) -> bool:
+    """Return whether weights, gradients and optimiser state are divided among the processes."""
+    return settings.runtime.sharding == "full" and world_size(settings) > 1
+
+
 def _micro_batches(settings: TrainingSettings) -> tuple[int, int]:
     devices = world_size(settings)
     if settings.batch_size % devices:
@@ -87,17 +91,12 @@ def _micro_batches(settings: TrainingSettings) -> tuple[int, int]:
     return device_batch, share // device_batch
 
 
-def _is_sharded(settings: TrainingSettings) -> bool:
-    return settings.runtime.sharding == "full" and world_size(settings) > 1
-
-
 def _distribution(settings: TrainingSettings, cuda: bool) -> dict[str, Any]:
     if world_size(settings) == 1:
         return {}
-    if not _is_sharded(settings):
+    if not is_sharded(settings):
         return {"ddp_backend": "nccl" if cuda else "gloo", "ddp_find_unused_parameters": False}
     checkpointing = settings.runtime.gradient_checkpointing
-    os.environ["FSDP_STATE_DICT_TYPE"] = "FULL_STATE_DICT"
     return {
         "ddp_backend": "nccl" if cuda else "gloo",
         "fsdp": True,

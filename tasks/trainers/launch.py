@@ -1,12 +1,15 @@
 """Starting training processes and showing their progress."""
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasks.core import errors
+from tasks.core.errors import StageFailedError, TerminalError
 from tasks.core.process import run_worker
 from tasks.core.progress import Progress, stage_logger
 from tasks.trainers.job import TrainingJob
@@ -29,15 +32,16 @@ def run_training(job: TrainingJob, watch: Callable[[], None] | None = None) -> l
     Raises:
         PreemptedError: If the training was told to stop and left a checkpoint.
         StageFailedError: If it failed; the message has the end of its log.
+        TerminalError: If it failed of something that fails again.
     """
     job_file = job.workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
     job.status.unlink(missing_ok=True)
     progress = _TrainingProgress(job.metrics)
     runtime = job.settings.runtime
-    launcher = torchrun_options(runtime, job.workspace.name)
+    options = torchrun_options(runtime, job.workspace.name)
     if runtime.nodes > 1:
-        command = shlex.join([sys.executable, *launcher, "-m", _WORKER, str(job_file)])
+        command = shlex.join([sys.executable, "-m", "torch.distributed.run", *options, "-m", _WORKER, str(job_file)])
         stage_logger().info("training: on each of the other %d machines run: %s", runtime.nodes - 1, command)
 
     def look() -> None:
@@ -45,20 +49,23 @@ def run_training(job: TrainingJob, watch: Callable[[], None] | None = None) -> l
         if watch:
             watch()
 
-    run_worker(
-        _WORKER,
-        job_file,
-        job.workspace / "worker.log",
-        runtime.grace_seconds,
-        watch=look,
-        launcher=launcher,
-        was_stopped=lambda: _ended_as(job) == "stopped",
-    )
+    try:
+        run_worker(
+            _WORKER,
+            job_file,
+            job.workspace / "worker.log",
+            runtime.grace_seconds,
+            watch=look,
+            launcher=["-m", "tasks.trainers.torchrun", *options] if options else (),
+            was_stopped=lambda: _status(job).get("state") == "stopped",
+        )
+    except StageFailedError as error:
+        raise _what_failed(_status(job), error) from None
     return read_metrics(job.metrics)
 
 
 def torchrun_options(runtime: TrainingRuntime, name: str) -> list[str]:
-    """Return how python starts one training process for each device of this machine; nothing, where there is one in all.
+    """Return torchrun's options for one training process on each device of this machine; nothing, where there is one in all.
 
     Args:
         runtime: How many devices and machines there are, and where these meet.
@@ -71,12 +78,10 @@ def torchrun_options(runtime: TrainingRuntime, name: str) -> list[str]:
     else:
         meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={runtime.rendezvous}", f"--rdzv-id={name}"]
     return [
-        "-m",
-        "torch.distributed.run",
         f"--nnodes={runtime.nodes}",
         f"--nproc-per-node={runtime.processes}",
         "--max-restarts=0",  # a retry is Prefect's to make
-        f"--shutdown-timeout={int(runtime.grace_seconds)}",
+        f"--shutdown-timeout={math.ceil(runtime.grace_seconds)}",
         *meeting,
     ]
 
@@ -93,8 +98,19 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _ended_as(job: TrainingJob) -> str | None:
-    return json.loads(job.status.read_text(encoding="utf-8"))["state"] if job.status.is_file() else None
+def _status(job: TrainingJob) -> dict[str, str]:
+    """Return how the training says that it ended; nothing, if it came to no end of its own."""
+    return json.loads(job.status.read_text(encoding="utf-8")) if job.status.is_file() else {}
+
+
+def _what_failed(status: dict[str, str], ended: StageFailedError) -> Exception:
+    """Return the error that a training ended with, rather than that of the launcher, whose report fills the end of the log."""
+    if status.get("state") != "failed":
+        return ended
+    kind = getattr(errors, status["error"], None)
+    if isinstance(kind, type) and issubclass(kind, TerminalError):
+        return kind(status["message"])
+    return StageFailedError(f"the training failed with {status['error']}: {status['message']}; {ended}")
 
 
 class _TrainingProgress:

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 import torch
+from datasets import Dataset, concatenate_datasets
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from tasks.trainers.training_rows import IGNORED
 
 
 class RowOrder(Sampler[int]):
@@ -13,15 +16,17 @@ class RowOrder(Sampler[int]):
     Transformers' sampler of the same kind draws from the process's random state, which a resumed training has at another place.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, whole: int = 1) -> None:
         """Prepare the order.
 
         Args:
             lengths: Tokens of each row.
             batch_size: Rows of an optimiser step.
             seed: Seed of the order.
+            whole: The order is filled up to a multiple of this with the number after the last row's: see ``with_filler``.
         """
         self._lengths, self._batch_size, self._seed = list(lengths), batch_size, seed
+        self._fillers = -len(self._lengths) % whole
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -29,11 +34,23 @@ class RowOrder(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) + self._fillers
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed + self._epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+        order = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        return iter([*order, *[len(self._lengths)] * self._fillers])
+
+
+def with_filler(rows: Dataset) -> Dataset:
+    """Return the rows, and after the last of them one that has no answer and so adds nothing to a loss or to a gradient.
+
+    Processes that train together all want a row when an epoch's rows run out. Without fillers they would get rows that the epoch
+    has had already, and train on others than one process does.
+    """
+    first = rows[0]["input_ids"][:1]
+    filler = {"input_ids": first, "labels": [IGNORED], "length": 1, "weight": 0.0, "row": -1, "split": rows[0]["split"]}
+    return concatenate_datasets([rows, Dataset.from_dict({name: [value] for name, value in filler.items()}, rows.features)])
 
 
 class RepeatedOrder(Sampler[int]):

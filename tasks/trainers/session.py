@@ -2,15 +2,17 @@
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import torch
 from trl.trainer.sft_config import SFTConfig
 
 from tasks.core.environment import has_cuda
+from tasks.core.errors import SettingsError
 from tasks.preflight_checks.templates import end_token_ids
 from tasks.trainers.answer_trainer import AnswerTrainer
-from tasks.trainers.arguments import trainer_arguments, world_size
+from tasks.trainers.arguments import is_sharded, trainer_arguments, world_size
 from tasks.trainers.callbacks import MetricsFile, SealedCheckpoints, StopOnSignal
 from tasks.trainers.checkpoints import newest_checkpoint
 from tasks.trainers.collation import AnswerCollator
@@ -77,7 +79,11 @@ def finish_training(trainer: Any, job: TrainingJob, findings: dict[str, Any]) ->
 
     Returns:
         Whether the training finished; False when it was told to stop and left a checkpoint.
+
+    Raises:
+        SettingsError: If the weights cannot be divided here, or the newest checkpoint is of another number of processes.
     """
+    _prepare_sharding(trainer, job)
     stop, watch = StopOnSignal(), ValidationWatch(trainer, job.best, job.settings.validation)
     seal = SealedCheckpoints(job)
     for callback in (MetricsFile(job.metrics), watch, seal, stop):
@@ -87,6 +93,7 @@ def finish_training(trainer: Any, job: TrainingJob, findings: dict[str, Any]) ->
     if trainer.is_world_process_zero():
         job.findings.write_text(json.dumps({**findings, **_conditions(trainer, job)}, indent=2), encoding="utf-8")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.accelerator.wait_for_everyone()  # for the first process, which seals checkpoints and keeps the best weights
     if stop.stopped:
         return False
     trained = watch.best_weights()
@@ -99,13 +106,25 @@ def finish_training(trainer: Any, job: TrainingJob, findings: dict[str, Any]) ->
     return True
 
 
+def _prepare_sharding(trainer: Any, job: TrainingJob) -> None:
+    """See that weights are divided if they are to be, and that the loss and the sum of gradients stay float32."""
+    if is_sharded(job.settings) and not trainer.is_fsdp_enabled:  # Accelerate would train on, with all weights on each device
+        raise SettingsError(
+            "training.runtime.sharding is full, and Accelerate divides weights among accelerators only, wanted CUDA devices; set "
+            "it to none, or train there"
+        )
+    plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.mixed_precision_policy is not None:
+        plugin.mixed_precision_policy = replace(plugin.mixed_precision_policy, reduce_dtype=torch.float32, output_dtype=None)
+
+
 def _conditions(trainer: Any, job: TrainingJob) -> dict[str, Any]:
     """Return how the training is computed: device, formats, kernels, batches."""
     arguments, model = trainer.args, trainer.model
     return {
         "device": torch.cuda.get_device_name() if has_cuda() else "cpu",
         "processes": world_size(job.settings),
-        "sharding": job.settings.runtime.sharding,
+        "sharding": "full" if trainer.is_fsdp_enabled else "none",
         "matrix_products": "bfloat16" if uses_bfloat16(job.settings) else "float32",
         "weights": str(next(model.parameters()).dtype).removeprefix("torch."),
         "attention": model.config._attn_implementation,

@@ -1,6 +1,7 @@
 """The training process: ``python -m tasks.trainers.worker JOB.json``, or several of them under torchrun.
 
-Exit status 0: finished; 75: stopped and resumable. Under torchrun, which has a status of its own, ``status.json`` says it too.
+Exit status 0: finished; 75: stopped and resumable. Under torchrun, which has a status of its own, ``status.json`` says it too,
+and what a failed training failed of.
 """
 
 import fcntl
@@ -16,6 +17,9 @@ from tasks.core.process import STOPPED, end_with_parent
 from tasks.trainers import METHODS
 from tasks.trainers.job import TrainingJob
 
+_SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"}
+"""What Accelerate's own launcher sets: on CUDA the processes then talk about tensors in the CPU's memory too."""
+
 
 def main(job_file: str) -> int:
     """Train as a job file says and return the exit status."""
@@ -27,11 +31,23 @@ def main(job_file: str) -> int:
             lock = stack.enter_context((job.workspace / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
         prepare_libraries()
+        if job.settings.runtime.sharding == "full" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            os.environ.update(_SHARDED)
         method = import_module(METHODS[job.settings.method])
-        finished = method.train(job)
+        try:
+            finished = method.train(job)
+        except Exception as error:
+            _tell(job, state="failed", error=type(error).__name__, message=str(error))
+            raise
         if is_first:
-            job.status.write_text(json.dumps({"state": "finished" if finished else "stopped"}), encoding="utf-8")
+            _tell(job, state="finished" if finished else "stopped")
         return 0 if finished else STOPPED
+
+
+def _tell(job: TrainingJob, **status: str) -> None:
+    staged = job.status.with_suffix(f".{os.environ.get('RANK', '0')}")
+    staged.write_text(json.dumps(status), encoding="utf-8")
+    os.replace(staged, job.status)
 
 
 if __name__ == "__main__":

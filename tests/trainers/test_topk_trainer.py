@@ -25,10 +25,11 @@ CHOSEN = [0, 1, 2]
 
 
 def trainer_of(folder: Path, missing: int = 0, **settings: Any) -> Any:
-    """A trainer of rows whose first answer tokens may lack candidates."""
+    """A trainer of rows whose candidates leave two fifths to other tokens; the first answer tokens may lack them."""
     draws = 3 if settings.get("method") == "sampled_kd" else None
     rows: list[Any] = [with_candidates(example(number, completion=ANSWERS[number % 3]), draws) for number in range(6)]
     for row in rows:
+        row["top_logprobs"] += np.float16(np.log(0.6))
         row["top_ids"][:missing], row["top_logprobs"][:missing] = 0, NO_PROBABILITY
     return make_trainer(make_job(folder, training_settings(**{"method": "topk_kd", **settings}), rows))
 
@@ -52,9 +53,7 @@ def reference(trainer: Any, temperature: float = 1, tail: str = "bucket") -> tup
                 p, q_of = torch.cat([p, 1 - p.sum(0, keepdim=True)]), torch.cat([q_of, 1 - q_of.sum(0, keepdim=True)])
             elif tail == "renormalise":
                 p, q_of = p / p.sum(), q_of / q_of.sum()
-            divergences.append(
-                -(p * q_of.log()).sum() if tail == "drawn" else (p * (p / q_of).log()).sum() if len(p) > 1 else q.sum() * 0
-            )
+            divergences.append(-(p * q_of.log()).sum() if tail == "drawn" else (p * (p / q_of).log()).sum())
             entropies.append(-logits[place].log_softmax(-1)[row["labels"][place + 1]])
             known.append(bool((logprobs > NO_PROBABILITY).any()))
     return torch.stack(divergences), torch.stack(entropies), torch.tensor(known)
