@@ -128,7 +128,7 @@ def workers_of(job: TrainingJob, parent: int | None = None) -> list[psutil.Proce
             line = child.cmdline()
         except psutil.Error:
             continue
-        if "tasks.trainers.worker" in line and str(job.workspace / "job.json") in line and "torch.distributed.run" not in line:
+        if "tasks.trainers.worker" in line and str(job.workspace / "job.json") in line and "tasks.trainers.torchrun" not in line:
             found.append(child)
     return found
 
@@ -151,40 +151,19 @@ def sealed_checkpoint(job: TrainingJob) -> Path | None:
 
 def make_trainer(job: TrainingJob) -> Any:
     """Return the trainer of a job, ready to train in this process; nothing is trained yet."""
-    from transformers import AutoModelForCausalLM
-    from trl.trainer.sft_config import SFTConfig
-
-    from tasks.trainers.arguments import trainer_arguments
-    from tasks.trainers.collation import AnswerCollator
-    from tasks.trainers.encoding import Encoder
-    from tasks.trainers.hidden_states import HiddenStateTrainer
-    from tasks.trainers.loading import adapters, attention_kernel, load_student, load_tokenizer
+    from tasks.trainers.hidden_states import HiddenStateTrainer, load_teacher
     from tasks.trainers.sampled_kd import SampledTrainer
+    from tasks.trainers.session import build_answer_trainer
     from tasks.trainers.sft import SftTrainer
     from tasks.trainers.topk_kd import TopkTrainer
-    from tasks.trainers.training_rows import prepare_rows
 
-    settings, tokenizer = job.settings, load_tokenizer(job.weights)
-    splits, _ = prepare_rows(job.examples, job.encoded, Encoder(tokenizer, {tokenizer.eos_token_id}, settings), settings)
-    kinds: dict[str, Any] = {"topk_kd": TopkTrainer, "sampled_kd": SampledTrainer, "hidden_states": HiddenStateTrainer}
-    options: dict[str, Any] = {"distillation": settings.distillation}
+    settings = job.settings
     if settings.method == "sft":
-        options = {"weighted": bool(settings.teacher_weights)}
-    elif settings.method == "hidden_states":
-        teacher = AutoModelForCausalLM.from_pretrained(str(job.teacher), attn_implementation=attention_kernel(settings))
-        options = {"teacher": teacher, "matching": settings.hidden_states}
-    arguments = trainer_arguments(job, len(splits["train"].dataset), bool(len(splits["validation"].dataset)))
-    return kinds.get(settings.method, SftTrainer)(
-        model=load_student(job.weights, settings),
-        args=SFTConfig(**arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
-        data_collator=AnswerCollator(splits, tokenizer.pad_token_id, settings.packing),
-        train_dataset=splits["train"].dataset,
-        eval_dataset=splits["validation"].dataset,
-        processing_class=tokenizer,
-        peft_config=adapters(settings),
-        chunk_tokens=settings.runtime.loss_chunk_tokens,
-        **options,
-    )
+        return build_answer_trainer(job, SftTrainer, weighted=bool(settings.teacher_weights))[0]
+    if settings.method == "hidden_states":
+        return build_answer_trainer(job, HiddenStateTrainer, teacher=load_teacher(job), matching=settings.hidden_states)[0]
+    kind = SampledTrainer if settings.method == "sampled_kd" else TopkTrainer
+    return build_answer_trainer(job, kind, distillation=settings.distillation)[0]
 
 
 def loss_and_gradients(trainer: Any, rows: list[int], items: int | None = None) -> tuple[float, dict[str, torch.Tensor]]:

@@ -16,7 +16,7 @@ from tasks.trainers.training_rows import IGNORED
 
 _COLUMNS = ["input_ids", "labels", "length", "weight", "row", "split"]
 _EXTRAS = ("weights", "top_ids", "top_logprobs")
-_ANSWER_TOKENS, _TOKENS = "answer tokens", "tokens"
+_ANSWER_TOKENS, _TOKENS, _LOSS = "answer tokens", "tokens", "total loss"
 
 
 class AnswerTrainer(SFTTrainer):
@@ -89,10 +89,11 @@ class AnswerTrainer(SFTTrainer):
 
         output = model(**inputs, **self.wanted_outputs, answer_loss=answer_loss, positions=positions)
         items = positions.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = self.total_loss(output, inputs, positions, sums) / items
+        total = self.total_loss(output, inputs, positions, sums)
+        loss = total / items
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # the items were counted over all devices, and DDP averages
-        self._add(model, {**sums, _ANSWER_TOKENS: positions.sum()})
+        self._add(model, {**sums, _LOSS: total.detach(), _ANSWER_TOKENS: positions.sum()})
         return (loss, output) if return_outputs else loss
 
     wanted_outputs: dict[str, bool] = {}  # noqa: RUF012 - a constant of each method
@@ -107,7 +108,9 @@ class AnswerTrainer(SFTTrainer):
         """Log the figures per answer token with the speed since the last time, over all devices, and the memory held."""
         mode = "train" if self.model.training else "eval"  # pyright: ignore
         totals = self._take_totals(mode)
-        tokens, answer_tokens = totals.pop(_TOKENS, 0), totals.pop(_ANSWER_TOKENS, 0)
+        tokens, answer_tokens, loss = (totals.pop(name, 0) for name in (_TOKENS, _ANSWER_TOKENS, _LOSS))
+        if loss and "eval_loss" in logs:  # the Trainer's own is a mean of batches, whatever their sizes
+            logs["eval_loss"] = loss / answer_tokens
         self._metrics[mode].update({name: [total / answer_tokens] for name, total in totals.items()})
         if "loss" in logs:
             now = time.monotonic()

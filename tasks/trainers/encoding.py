@@ -68,6 +68,9 @@ class Encoder:
             ids, mask = self._marker.mark([*row["messages"], Message(role="assistant", content=completion)])
             return EncodedRow(ids, [bool(place) for place in mask])
         prompt, answer = render_example(self._tokenizer, row["messages"], row["text"], completion)
+        if row["finish_reason"] == "length":  # to end here is not what the teacher did
+            ends = [place for place, token in enumerate(answer) if token in self._end_ids]
+            answer = answer[: ends[-1]] if ends else answer
         return EncodedRow(prompt + answer, [False] * len(prompt) + [True] * len(answer))
 
     def _from_tokens(self, row: Example) -> EncodedRow | str:
@@ -80,7 +83,13 @@ class Encoder:
         wanted = "".join(row["completion"].split())
         if not said.endswith(wanted) or (row["reasoning"] is None and said != wanted):
             return OTHER_TOKENS
-        if answer[-1] not in self._end_ids and (end := self._end_token(row)) is not None:
+        foreign = ids >= len(self._tokenizer)  # of the padding that a teacher's embedding may have more of
+        ids, logprobs = (
+            np.where(foreign, 0, ids).astype(ids.dtype),
+            np.where(foreign, NO_PROBABILITY, logprobs).astype(logprobs.dtype),
+        )
+        is_whole = row["finish_reason"] != "length"
+        if is_whole and answer[-1] not in self._end_ids and (end := self._end_token(row)) is not None:
             answer.append(end)  # a stop text or an endpoint has kept it; the teacher's distribution there is not known
             ids = np.vstack([ids, np.zeros((1, ids.shape[1]), ids.dtype)])
             logprobs = np.vstack([logprobs, np.full((1, logprobs.shape[1]), NO_PROBABILITY, logprobs.dtype)])

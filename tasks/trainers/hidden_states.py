@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from tasks.core.errors import SettingsError
 from tasks.trainers.answer_trainer import AnswerTrainer
@@ -19,7 +18,7 @@ from tasks.trainers.inner_states import (
     watch_projections,
 )
 from tasks.trainers.job import TrainingJob
-from tasks.trainers.loading import attention_kernel, uses_bfloat16
+from tasks.trainers.loading import load_teacher
 from tasks.trainers.session import run_answer_training
 from tasks.trainers.settings import HiddenStateSettings
 
@@ -157,13 +156,4 @@ def train(job: TrainingJob) -> bool:
     Raises:
         SettingsError: If there is no teacher.
     """
-    if job.teacher is None:
-        raise SettingsError("the method hidden_states needs the teacher's weights in memory; give a teacher that is a model")
-    settings = job.settings
-    teacher = AutoModelForCausalLM.from_pretrained(
-        job.teacher,
-        config=AutoConfig.from_pretrained(job.teacher),
-        dtype=torch.bfloat16 if uses_bfloat16(settings) else torch.float32,
-        attn_implementation=attention_kernel(settings),
-    )
-    return run_answer_training(job, HiddenStateTrainer, teacher=teacher, matching=settings.hidden_states)
+    return run_answer_training(job, HiddenStateTrainer, teacher=load_teacher(job), matching=job.settings.hidden_states)

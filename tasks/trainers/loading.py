@@ -10,6 +10,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tasks.core.environment import has_cuda
 from tasks.core.errors import ModelError, SettingsError
+from tasks.trainers.job import TrainingJob
 from tasks.trainers.settings import TrainingSettings
 
 
@@ -25,6 +26,22 @@ def load_student(weights: Path, settings: TrainingSettings) -> Any:
     if settings.lora is not None and settings.lora.quantise:
         options["quantization_config"] = _four_bits()
     return AutoModelForCausalLM.from_pretrained(weights, **options)
+
+
+def load_teacher(job: TrainingJob) -> Any:
+    """Return the teacher that a method holds in memory, in the format of the matrix products.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    settings = job.settings
+    if job.teacher is None:
+        raise SettingsError(f"the method {settings.method} needs the teacher's weights in memory; give a teacher that is a model")
+    return AutoModelForCausalLM.from_pretrained(
+        job.teacher,
+        dtype=torch.bfloat16 if uses_bfloat16(settings) else torch.float32,
+        attn_implementation=attention_kernel(settings),
+    )
 
 
 def load_tokenizer(weights: Path) -> Any:

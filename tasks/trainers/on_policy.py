@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM
 from trl.trainer.distillation_config import DistillationConfig
 from trl.trainer.distillation_trainer import DistillationTrainer
 
@@ -22,7 +21,7 @@ from tasks.core.tables import read_table
 from tasks.trainers.arguments import trainer_arguments
 from tasks.trainers.encoding import TOO_LONG
 from tasks.trainers.job import TrainingJob
-from tasks.trainers.loading import adapters, attention_kernel, load_student, load_tokenizer, uses_bfloat16
+from tasks.trainers.loading import adapters, load_student, load_teacher, load_tokenizer
 from tasks.trainers.room import require_room
 from tasks.trainers.row_order import RepeatedOrder, RowOrder
 from tasks.trainers.session import finish_training
@@ -67,8 +66,6 @@ def train(job: TrainingJob) -> bool:
         DataError: If no prompt is short enough.
         SettingsError: If there is no teacher, or its vocabulary is another one.
     """
-    if job.teacher is None:
-        raise SettingsError("the method on_policy needs the teacher's weights in memory; give a teacher that is a model")
     settings, policy = job.settings, job.settings.on_policy
     tokenizer = load_tokenizer(job.weights)
     prompts, too_long = _prompts(job, tokenizer)
@@ -80,11 +77,7 @@ def train(job: TrainingJob) -> bool:
     longest = max(len(tokens) for tokens in prompts["train"]) + policy.max_new_tokens
     estimate = require_room(job, longest)
     student = load_student(job.weights, settings)
-    teacher = AutoModelForCausalLM.from_pretrained(
-        job.teacher,
-        dtype=torch.bfloat16 if uses_bfloat16(settings) else torch.float32,
-        attn_implementation=attention_kernel(settings),
-    )
+    teacher = load_teacher(job)
     sizes = [model.config.get_text_config().vocab_size for model in (student, teacher)]
     if sizes[0] != sizes[1]:
         raise SettingsError(

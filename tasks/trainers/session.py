@@ -41,6 +41,12 @@ def run_answer_training(job: TrainingJob, kind: type[AnswerTrainer], **options: 
         ModelError: If the model cannot be trained as the settings ask.
         SettingsError: If the settings do not fit the model or the device.
     """
+    trainer, findings = build_answer_trainer(job, kind, **options)
+    return finish_training(trainer, job, findings)
+
+
+def build_answer_trainer(job: TrainingJob, kind: type[AnswerTrainer], **options: Any) -> tuple[AnswerTrainer, dict[str, Any]]:
+    """Return a trainer that is ready to train, and what was found out on the way; as ``run_answer_training`` takes and raises."""
     settings = job.settings
     tokenizer = load_tokenizer(job.weights)
     encoder = Encoder(tokenizer, end_token_ids(job.weights, tokenizer), settings)
@@ -66,7 +72,7 @@ def run_answer_training(job: TrainingJob, kind: type[AnswerTrainer], **options: 
         chunk_tokens=settings.runtime.loss_chunk_tokens,
         **options,
     )
-    return finish_training(trainer, job, findings)
+    return trainer, findings
 
 
 def finish_training(trainer: Any, job: TrainingJob, findings: dict[str, Any]) -> bool:

@@ -160,12 +160,12 @@ def _generation() -> GenerationsSettings:
 
 
 def _unlabelled(answered: Artifact, draws: int | None) -> Artifact:
-    """Return the answers to the rows without a label, their candidates as they are or drawn from."""
+    """Return the answers to the rows without a label and to the validation rows, their candidates as they are or drawn from."""
     logprobs = LogprobSettings(top_k=WIDTH, draws=draws)
     rng = np.random.default_rng(0)
     rows: list[Any] = []
     for row in read_table(answered, with_logprobs(ANSWERED_PROMPTS, WIDTH)):
-        if row["split"] != "train" or row["reference"] is not None:
+        if row["split"] == "train" and row["reference"] is not None:
             continue
         if draws is not None:
             ids = np.column_stack([np.asarray(row["token_ids"]), row["top_ids"]])

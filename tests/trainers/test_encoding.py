@@ -146,3 +146,19 @@ def test_the_first_token_of_all_never_counts_for_nothing_comes_before_it() -> No
     assert found.input_ids == row["token_ids"]
     assert found.counted == [False, *[True] * (len(row["token_ids"]) - 1)]
     np.testing.assert_array_equal(found.top_ids, row["top_ids"][1:])
+
+
+@pytest.mark.parametrize("method", ["sft", "topk_kd"])
+def test_an_answer_that_a_limit_cut_off_does_not_teach_to_end_there(method: str) -> None:
+    row = without_end(with_candidates(example(1, finish_reason="length")))
+    assert counted_text(encoded(row, method=method)) == "it is cold"
+
+
+def test_a_candidate_that_the_student_has_no_token_for_is_no_candidate() -> None:
+    row: Any = with_candidates(example(1))
+    row["top_ids"] = row["top_ids"].copy()
+    row["top_ids"][:, -1] = len(TOKENIZER)
+    found = encoded(row, method="topk_kd")
+    assert (found.top_ids[:, -1] == 0).all()
+    assert (found.top_logprobs[:, -1] == NO_PROBABILITY).all()
+    assert (found.top_ids[:, :-1] == row["top_ids"][:, :-1]).all()
