@@ -11,7 +11,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from tasks.core.environment import has_cuda
 from tasks.core.memory import held_bytes
 from tasks.trainers.chunked_head import add_chunked_head
-from tasks.trainers.row_order import RowOrder, with_filler
+from tasks.trainers.row_order import RowOrder, with_fillers
 from tasks.trainers.training_rows import IGNORED
 
 _COLUMNS = ["input_ids", "labels", "length", "weight", "row", "split"]
@@ -41,7 +41,10 @@ class AnswerTrainer(SFTTrainer):
         self._step_rows = self._pass_rows * arguments.gradient_accumulation_steps
         self._lengths = list(self.train_dataset["length"])  # pyright: ignore
         if arguments.world_size > 1:
-            self.train_dataset: Any = with_filler(self.train_dataset)  # pyright: ignore
+            self.train_dataset: Any = with_fillers(self.train_dataset)  # pyright: ignore
+            if self.eval_dataset is not None:
+                rows: Any = self.eval_dataset
+                self.eval_dataset: Any = with_fillers(rows, -len(rows) % self._pass_rows)
         unwrapped: Any = self.model
         add_chunked_head(unwrapped.get_base_model() if hasattr(unwrapped, "get_base_model") else unwrapped, chunk_tokens)
         self._sums: dict[str, dict[str, Any]] = {"train": {}, "eval": {}}
@@ -88,7 +91,7 @@ class AnswerTrainer(SFTTrainer):
             return (losses * weights[chunk]).sum()
 
         output = model(**inputs, **self.wanted_outputs, answer_loss=answer_loss, positions=positions)
-        items = positions.sum() if num_items_in_batch is None else num_items_in_batch
+        items = positions.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
         total = self.total_loss(output, inputs, positions, sums)
         loss = total / items
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:

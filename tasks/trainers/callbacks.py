@@ -41,6 +41,23 @@ class MetricsFile(TrainerCallback):
             file.write(json.dumps({**row, "seconds": round(time.monotonic() - self._started, 3)}) + "\n")
 
 
+class EpochOrder(TrainerCallback):
+    """Tells the order of the rows which epoch begins.
+
+    Accelerate does not reach a sampler behind both the division among processes and the batches that a resumed training skips:
+    the epoch that it goes on with would have the rows of another one.
+    """
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, train_dataloader: Any = None, **_: Any
+    ) -> None:
+        """Find the order and tell it."""
+        batches = train_dataloader.batch_sampler
+        while hasattr(batches, "batch_sampler"):
+            batches = batches.batch_sampler
+        batches.sampler.set_epoch(int(state.epoch or 0))
+
+
 class SealedCheckpoints(TrainerCallback):
     """Seals every checkpoint once the Trainer has finished writing it, with the best weights so far inside."""
 

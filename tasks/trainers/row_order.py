@@ -23,7 +23,7 @@ class RowOrder(Sampler[int]):
             lengths: Tokens of each row.
             batch_size: Rows of an optimiser step.
             seed: Seed of the order.
-            whole: The order is filled up to a multiple of this with the number after the last row's: see ``with_filler``.
+            whole: The order is filled up to a multiple of this with the number after the last row's: see ``with_fillers``.
         """
         self._lengths, self._batch_size, self._seed = list(lengths), batch_size, seed
         self._fillers = -len(self._lengths) % whole
@@ -42,15 +42,15 @@ class RowOrder(Sampler[int]):
         return iter([*order, *[len(self._lengths)] * self._fillers])
 
 
-def with_filler(rows: Dataset) -> Dataset:
-    """Return the rows, and after the last of them one that has no answer and so adds nothing to a loss or to a gradient.
+def with_fillers(rows: Dataset, count: int = 1) -> Dataset:
+    """Return the rows, and after the last of them some that have no answer and so add nothing to a loss or to a gradient.
 
-    Processes that train together all want a row when an epoch's rows run out. Without fillers they would get rows that the epoch
-    has had already, and train on others than one process does.
+    Processes that work together all want a row when the rows run out. Without fillers they would get some that were there
+    already, and train on others, or evaluate others, than one process does.
     """
-    first = rows[0]["input_ids"][:1]
-    filler = {"input_ids": first, "labels": [IGNORED], "length": 1, "weight": 0.0, "row": -1, "split": rows[0]["split"]}
-    return concatenate_datasets([rows, Dataset.from_dict({name: [value] for name, value in filler.items()}, rows.features)])
+    own = {"input_ids": rows[0]["input_ids"][:1], "labels": [IGNORED], "length": 1, "weight": 0.0, "row": -1}
+    columns = {name: [value] * count for name, value in {**own, "split": rows[0]["split"]}.items()}
+    return concatenate_datasets([rows, Dataset.from_dict(columns, rows.features)])
 
 
 class RepeatedOrder(Sampler[int]):

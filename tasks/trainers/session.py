@@ -13,7 +13,7 @@ from tasks.core.errors import SettingsError
 from tasks.preflight_checks.templates import end_token_ids
 from tasks.trainers.answer_trainer import AnswerTrainer
 from tasks.trainers.arguments import is_sharded, trainer_arguments, world_size
-from tasks.trainers.callbacks import MetricsFile, SealedCheckpoints, StopOnSignal
+from tasks.trainers.callbacks import EpochOrder, MetricsFile, SealedCheckpoints, StopOnSignal
 from tasks.trainers.checkpoints import newest_checkpoint
 from tasks.trainers.collation import AnswerCollator
 from tasks.trainers.encoding import Encoder
@@ -92,7 +92,7 @@ def finish_training(trainer: Any, job: TrainingJob, findings: dict[str, Any]) ->
     _prepare_sharding(trainer, job)
     stop, watch = StopOnSignal(), ValidationWatch(trainer, job.best, job.settings.validation)
     seal = SealedCheckpoints(job)
-    for callback in (MetricsFile(job.metrics), watch, seal, stop):
+    for callback in (EpochOrder(), MetricsFile(job.metrics), watch, seal, stop):
         trainer.add_callback(callback)
     checkpoint = newest_checkpoint(job.checkpoints, job.identity, world_size(job.settings))
     watch.restore(checkpoint)

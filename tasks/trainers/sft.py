@@ -25,8 +25,8 @@ class SftTrainer(AnswerTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Return the loss, as AnswerTrainer does: on CUDA by TRL's own kernels, where all rows weigh the same."""
-        if self._by_trl:
+        """Return the loss, as AnswerTrainer does: in training on CUDA by TRL's own kernels, where all rows weigh the same."""
+        if self._by_trl and model.training:
             self._count(model, inputs)
             del inputs["weights"]
             return super(AnswerTrainer, self).compute_loss(model, inputs, return_outputs, num_items_in_batch)
