@@ -16,7 +16,7 @@ from tasks.prompts import PromptsSettings
 from tasks.report import ReportSettings
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tasks.teachers.settings import EngineRuntime
-from tasks.trainers.settings import TEACHER_METHODS, TrainingSettings
+from tasks.training.settings import TEACHER_METHODS, TrainingSettings
 
 
 class TeacherSettings(Section):

@@ -31,7 +31,7 @@ from tasks.preflight import check_memory, check_models, plan_preflight
 from tasks.prompts import prepare_prompts
 from tasks.report import make_report
 from tasks.student import train
-from tasks.trainers.settings import TEACHER_METHODS
+from tasks.training.settings import TEACHER_METHODS
 
 
 @flow(name="distill", persist_result=True, result_serializer="json", flow_run_name="{config.report.name}")

@@ -10,7 +10,7 @@ from tasks.model import ModelSettings, prepare_endpoint, prepare_model
 from tasks.preflight import PreflightPlan, check_models
 from tasks.student import train
 from tasks.teachers.endpoint.settings import EndpointSettings
-from tasks.trainers.settings import TrainingSettings
+from tasks.training.settings import TrainingSettings
 
 
 @flow(name="model", persist_result=True, result_serializer="json")

@@ -15,7 +15,7 @@ from tasks.core.tables import read_table
 from tasks.preflight_checks.memory import MemoryEstimate, estimate_training_bytes, require_memory
 from tasks.preflight_checks.shape import ModelShape
 from tasks.teachers.identity import endpoint_of
-from tasks.trainers.settings import LOGPROB_METHODS, TEACHER_METHODS, Method, TrainingSettings
+from tasks.training.settings import LOGPROB_METHODS, TEACHER_METHODS, Method, TrainingSettings
 
 STAGE = Stage("preflight", version=1)
 FINDINGS_FILE = "preflight.json"
@@ -182,7 +182,7 @@ def _check_templates(settings: PreflightPlan, folder: Path, prompts: Artifact) -
     from transformers import AutoTokenizer
 
     from tasks.preflight_checks.templates import end_token_ids, require_round_trip
-    from tasks.trainers.marked_turns import TurnMarker
+    from tasks.training.marked_turns import TurnMarker
 
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     ends = end_token_ids(folder, tokenizer)

@@ -12,11 +12,11 @@ from tasks.core.progress import stage_logger
 from tasks.core.records import EXAMPLES, LOGPROBS
 from tasks.core.storage import open_store
 from tasks.core.weights import WEIGHTS, locate_weights, weight_bytes
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.launch import run_training
-from tasks.trainers.mirror import CheckpointMirror
-from tasks.trainers.settings import LOGPROB_METHODS, TrainingSettings
-from tasks.trainers.summary import publish_training, summarise_training
+from tasks.training.checkpoints.mirror import CheckpointMirror
+from tasks.training.job import TrainingJob
+from tasks.training.launch import run_training
+from tasks.training.settings import LOGPROB_METHODS, TrainingSettings
+from tasks.training.summary import publish_training, summarise_training
 
 STAGE = Stage("student", version=2)
 METRICS_FILE = "metrics.jsonl"

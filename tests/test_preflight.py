@@ -15,7 +15,7 @@ from tasks.preflight import FINDINGS_FILE, PreflightSettings, check_memory, chec
 from tasks.preflight_checks.origins import fetch_small_files
 from tasks.preflight_checks.shape import ModelShape
 from tasks.teachers.endpoint.settings import EndpointSettings
-from tasks.trainers.settings import TrainingSettings
+from tasks.training.settings import TrainingSettings
 from tests.endpoints import run_scripted_endpoint
 from tests.families import family_model
 from tests.models import tiny_model

@@ -24,11 +24,11 @@ from tasks.core.weights import WEIGHTS
 from tasks.dataset import DatasetSettings
 from tasks.model import ModelSettings, prepare_model
 from tasks.student import CURVE_FILE, METRICS_FILE, train
-from tasks.trainers.launch import read_metrics
-from tasks.trainers.settings import TrainingSettings
+from tasks.training.launch import read_metrics
+from tasks.training.settings import TrainingSettings
 from tests.models import tiny_model
 from tests.servers import S3Server
-from tests.training import ROWS, are_equal, example, training_settings, until, with_candidates, write_examples
+from tests.trainings import ROWS, are_equal, example, training_settings, until, with_candidates, write_examples
 
 REPOSITORY = Path(__file__).parents[1]
 SETTINGS = training_settings(method="topk_kd", epochs=25)  # 200 steps
@@ -37,7 +37,7 @@ import json, sys
 from pathlib import Path
 from tasks.core.artifact import Artifact
 from tasks.student import train
-from tasks.trainers.settings import TrainingSettings
+from tasks.training.settings import TrainingSettings
 job = json.loads(Path(sys.argv[1]).read_text())
 dataset, start = (Artifact.model_validate(job[name]) for name in ("dataset", "start"))
 train.fn(settings=TrainingSettings.model_validate(job["settings"]), store=job["store"], dataset=dataset, start=start)

@@ -88,7 +88,7 @@ class LogTail:
 
     def __init__(self, log: Path, start: str, show: Callable[[str], None]) -> None:
         self._log, self._start, self._show = log, start, show
-        self._read_bytes = 0
+        self._read_bytes = log.stat().st_size if log.exists() else 0  # what an earlier attempt wrote was shown then
 
     def __call__(self) -> None:
         """Show the lines that are new and whole."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from tasks.core.errors import SettingsError
 from tasks.preflight_checks.shape import ModelShape
-from tasks.trainers.settings import LoraSettings, TrainingSettings
+from tasks.training.settings import LoraSettings, TrainingSettings
 
 _GIB = 1 << 30
 _FLOAT32, _BFLOAT16, _NF4 = 4, 2, 0.55  # bytes a weight; NF4 with its doubly quantised scales and what stays unquantised

@@ -1,8 +1,7 @@
-"""How a student learns, one training method a file.
+"""How a student learns, one training method a file; ``tasks/training`` is what they share.
 
-Training runs in processes of its own (``worker.py``), started and watched by ``launch.py``: the flow's process stays light, and
-a killed flow leaves no trainer behind. A method is a function from a ``TrainingJob`` to trained weights; to add one: write its
-file and add its line to ``METHODS``, which names modules so that nothing heavy is imported before it is needed.
+A method is a function ``train`` from a ``TrainingJob`` to trained weights; to add one: write its file, add its line to
+``METHODS``, which names modules so that nothing heavy is imported early, and its name to ``Method`` in its settings.
 """
 
 METHODS: dict[str, str] = {

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from tasks.core.errors import SettingsError
-from tasks.trainers.answer_trainer import AnswerTrainer
-from tasks.trainers.inner_states import (
+from tasks.training.answer_trainer import AnswerTrainer
+from tasks.training.inner_states import (
     attention_distance,
     hidden_distance,
     projection_widths,
     relation_distance,
     watch_projections,
 )
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.loading import load_teacher
-from tasks.trainers.session import run_answer_training
-from tasks.trainers.settings import HiddenStateSettings
+from tasks.training.job import TrainingJob
+from tasks.training.loading import load_teacher
+from tasks.training.session import run_answer_training
+from tasks.training.settings import HiddenStateSettings
 
 PROJECTIONS = "hidden_projections"
 """Attribute of the student that holds the learnt projections: its optimiser and its checkpoints see them, its export does not."""

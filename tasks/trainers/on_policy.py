@@ -18,13 +18,13 @@ from tasks.core.memory import held_bytes
 from tasks.core.records import EXAMPLES
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
-from tasks.trainers.arguments import trainer_arguments
-from tasks.trainers.encoding import TOO_LONG
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.loading import adapters, load_student, load_teacher, load_tokenizer
-from tasks.trainers.room import require_room
-from tasks.trainers.row_order import RepeatedOrder, RowOrder
-from tasks.trainers.session import finish_training
+from tasks.training.arguments import trainer_arguments
+from tasks.training.encoding import TOO_LONG
+from tasks.training.job import TrainingJob
+from tasks.training.loading import adapters, load_student, load_teacher, load_tokenizer
+from tasks.training.room import require_room
+from tasks.training.row_order import RepeatedOrder, RowOrder
+from tasks.training.session import finish_training
 
 
 class OnPolicyTrainer(DistillationTrainer):

@@ -3,10 +3,10 @@ arXiv 2503.16870)."""
 
 from torch import Tensor
 
-from tasks.trainers.divergences import sampled_cross_entropy
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.session import run_answer_training
 from tasks.trainers.topk_kd import TopkTrainer
+from tasks.training.divergences import sampled_cross_entropy
+from tasks.training.job import TrainingJob
+from tasks.training.session import run_answer_training
 
 
 class SampledTrainer(TopkTrainer):

@@ -3,9 +3,9 @@
 from typing import Any
 
 from tasks.core.environment import has_cuda
-from tasks.trainers.answer_trainer import AnswerTrainer
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.session import run_answer_training
+from tasks.training.answer_trainer import AnswerTrainer
+from tasks.training.job import TrainingJob
+from tasks.training.session import run_answer_training
 
 
 class SftTrainer(AnswerTrainer):

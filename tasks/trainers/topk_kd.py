@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tasks.core.logprobs import NO_PROBABILITY
-from tasks.trainers.answer_trainer import AnswerTrainer
-from tasks.trainers.divergences import sparse_divergence
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.session import run_answer_training
-from tasks.trainers.settings import DistillationSettings
+from tasks.training.answer_trainer import AnswerTrainer
+from tasks.training.divergences import sparse_divergence
+from tasks.training.job import TrainingJob
+from tasks.training.session import run_answer_training
+from tasks.training.settings import DistillationSettings
 
 
 class TopkTrainer(AnswerTrainer):

@@ -26,10 +26,10 @@ from trl.trainer.sft_trainer import SFTTrainer
 from tasks.core.memory import PeakMemory
 from tasks.core.rendering import render_example
 from tasks.trainers import METHODS
-from tasks.trainers.arguments import trainer_arguments
-from tasks.trainers.job import TrainingJob
+from tasks.training.arguments import trainer_arguments
+from tasks.training.job import TrainingJob
 from tests.models import tiny_tokenizer
-from tests.training import example, training_settings, write_examples
+from tests.trainings import example, training_settings, write_examples
 
 ROWS, ROUNDS, WIDTH, DRAWS, WARM_UP = 64, 3, 64, 12, 2
 METHODS_TIMED = ("sft", "topk_kd", "sampled_kd", "hidden_states")

@@ -43,7 +43,7 @@ from tasks.prompts import PromptsSettings, prepare_prompts
 from tasks.student import train
 from tasks.teachers.logprobs import from_flat
 from tasks.teachers.settings import LogprobSettings
-from tasks.trainers.settings import TEACHER_METHODS, TrainingSettings
+from tasks.training.settings import TEACHER_METHODS, TrainingSettings
 
 INTENTS = [
     "account_blocked",

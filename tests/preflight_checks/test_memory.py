@@ -11,7 +11,7 @@ import pytest
 from tasks.core.errors import SettingsError
 from tasks.preflight_checks.memory import MemoryEstimate, estimate_training_bytes, require_memory
 from tasks.preflight_checks.shape import ModelShape
-from tasks.trainers.settings import TrainingSettings
+from tasks.training.settings import TrainingSettings
 
 GIB = 1 << 30
 BILLION = 1_000_000_000
@@ -182,7 +182,7 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from tasks.core.memory import PeakMemory
-from tasks.trainers.chunked_head import add_chunked_head
+from tasks.training.chunked_head import add_chunked_head
 rows, tokens, checkpointing = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"
 config = LlamaConfig(vocab_size=8192, hidden_size=384, intermediate_size=1024, num_hidden_layers=8, num_attention_heads=6,
                      num_key_value_heads=2)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tasks.teachers.logprobs import from_flat
 from tasks.teachers.settings import LogprobSettings
-from tasks.trainers.divergences import sampled_cross_entropy, sparse_divergence
-from tasks.trainers.settings import DistillationSettings
+from tasks.training.divergences import sampled_cross_entropy, sparse_divergence
+from tasks.training.settings import DistillationSettings
 
 VOCABULARY, HEAD, STEPS = 50, 8, 400
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import PreemptedError, StageFailedError
-from tasks.trainers.checkpoints import newest_checkpoint
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.launch import read_metrics, run_training
-from tests.training import are_equal, make_job, trained_weights, training_settings, until, workers_of
+from tasks.training.checkpoints.local import newest_checkpoint
+from tasks.training.job import TrainingJob
+from tasks.training.launch import read_metrics, run_training
+from tests.trainings import are_equal, make_job, trained_weights, training_settings, until, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,22 @@ def has_come_to(job: TrainingJob, step: int) -> bool:
 def losses(metrics: list[dict[str, Any]]) -> dict[int, float]:
     """Return the validation loss by step, as it was logged last."""
     return {row["step"]: row["eval_loss"] for row in metrics if "eval_loss" in row}
+
+
+def test_a_torn_checkpoint_is_set_aside_with_a_message_and_the_one_before_is_gone_on_from(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = make_job(tmp_path, training_settings(epochs=12))
+    end_during(job, signal.SIGTERM, 10)
+    newest = newest_checkpoint(job.checkpoints, job.identity, 1)
+    assert newest is not None
+    optimizer = newest / "optimizer.pt"
+    optimizer.write_bytes(optimizer.read_bytes()[:-1])
+    metrics = run_training(job)
+    torn_step = int(newest.name.rpartition("-")[2])
+    assert f"{newest.name} is torn and was set aside" in caplog.text
+    assert 0 < [row["step"] for row in metrics if row.keys() == {"step", "max_steps", "seconds"}][-1] < torn_step
+    assert metrics[-1]["step"] == 96
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

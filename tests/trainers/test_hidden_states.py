@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.core.errors import SettingsError
-from tasks.trainers.export import export_student
 from tasks.trainers.hidden_states import PROJECTIONS, map_layers
-from tasks.trainers.settings import HiddenStateSettings
-from tests.training import example, loss_and_gradients, make_job, make_trainer, training_settings
+from tasks.training.export import export_student
+from tasks.training.settings import HiddenStateSettings
+from tests.trainings import example, loss_and_gradients, make_job, make_trainer, training_settings
 
 EVERYTHING = {"hidden_weight": 1.0, "relation_weight": 1.0, "attention_weight": 1.0, "relation_heads": 4}
 LOSSES = ("hidden_loss", "relation_loss", "attention_loss")

@@ -9,18 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks.trainers.job import TrainingJob
-from tasks.trainers.launch import read_metrics, run_training
-from tests.models import tiny_model
-from tests.training import make_job, sealed_checkpoint, trained_weights, training_settings, until, workers_of
+from tasks.training.job import TrainingJob
+from tasks.training.launch import read_metrics, run_training
+from tests.trainings import make_job, sealed_checkpoint, trained_weights, training_settings, until, workers_of
 
 pytestmark = pytest.mark.slow
 
 PARENT = """
 import sys
 from pathlib import Path
-from tasks.trainers.launch import run_training
-from tasks.trainers.job import TrainingJob
+from tasks.training.launch import run_training
+from tasks.training.job import TrainingJob
 run_training(TrainingJob.model_validate_json(Path(sys.argv[1]).read_text()))
 """
 

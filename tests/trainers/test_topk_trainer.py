@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tasks.core.logprobs import NO_PROBABILITY
-from tasks.trainers.training_rows import IGNORED
-from tests.training import (
+from tasks.training.training_rows import IGNORED
+from tests.trainings import (
     assert_same_gradients,
     example,
     loss_and_gradients,
