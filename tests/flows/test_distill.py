@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL
 
 from flows.distill import distill
 from flows.recipe import load_recipe
 from tasks.core.artifact import Artifact
 from tasks.report import read_report
+from tests.flows.runs import task_runs
 from tests.teaching import committed_keys
 
 pytestmark = pytest.mark.slow
@@ -40,9 +39,7 @@ def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: 
     state = distill(load_recipe(recipe), return_state=True)
 
     assert state.result(raise_on_failure=True) == report
-    assert state.state_details.flow_run_id is not None
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id])))
+    runs = task_runs(state)
     names = {run.state_name for run in runs}
     assert names == {"Cached"}, sorted((run.name, run.state_name) for run in runs)
     assert len(runs) == 13

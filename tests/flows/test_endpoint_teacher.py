@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.config import DistillConfig
 from flows.distill import distill
@@ -15,6 +13,7 @@ from tasks.core.records import ANSWERED_PROMPTS
 from tasks.core.tables import read_table
 from tasks.report import read_report, report_file
 from tests.endpoints import run_vllm_server
+from tests.flows.runs import task_runs
 from tests.recipes import tiny_recipe
 
 pytest.importorskip("vllm", reason="needs one of the extras cpu and cuda")
@@ -105,8 +104,6 @@ def test_a_second_run_needs_neither_the_endpoint_nor_its_key(run: Run) -> None:
     state = distill(run.config, return_state=True)
 
     assert state.result(raise_on_failure=True) == run.report
-    assert state.state_details.flow_run_id is not None
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id])))
+    runs = task_runs(state)
     assert {run.state_name for run in runs} == {"Cached"}
-    assert len(runs) == 11
+    assert len(runs) == 12

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL
 
 from flows.generation import generate_answers
@@ -19,6 +17,7 @@ from tasks.model import prepare_endpoint
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tests.endpoints import Act, run_scripted_endpoint
 from tests.flows.generating import committed_shards, descendants, generation, wait_until
+from tests.flows.runs import task_runs
 from tests.models import tiny_model
 from tests.teaching import answer, committed_keys, numbered, prepare, settings, teach
 
@@ -53,9 +52,7 @@ def test_partitions_give_the_rows_of_a_single_teacher(model: Path, tmp_path: Pat
     assert made.counts == alone.counts
     assert (effort["rows"], effort["engine_starts"]) == (60, 3)
     assert len(committed_keys(parted)) == len(set(committed_keys(parted))) == 60
-    assert state.state_details.flow_run_id is not None
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id])))
+    runs = task_runs(state)
     assert len(runs) == 1 + 3 + 1, "planning, a task run for every partition, joining: none for a row or a shard"
 
 
