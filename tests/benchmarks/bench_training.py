@@ -31,7 +31,7 @@ from tasks.training.job import TrainingJob
 from tests.models import tiny_tokenizer
 from tests.trainings import example, training_settings, write_examples
 
-ROWS, ROUNDS, WIDTH, DRAWS, WARM_UP = 64, 3, 64, 12, 2
+ROWS, ROUNDS, WIDTH, DRAWS, WARM_UP = 64, 2, 64, 12, 2
 METHODS_TIMED = ("sft", "topk_kd", "sampled_kd", "hidden_states")
 TRL = "plain TRL script"
 
