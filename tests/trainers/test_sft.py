@@ -50,7 +50,7 @@ def test_a_training_learns_and_writes_a_model_that_loads(trained: TrainingJob) -
 
 def test_each_log_tells_loss_gradient_accuracy_speed_and_memory(trained: TrainingJob) -> None:
     row = next(row for row in reversed(read_metrics(trained.metrics)) if "loss" in row)
-    assert row["ce_loss"] == pytest.approx(row["loss"], rel=1e-3)
+    assert row["ce_loss"] == pytest.approx(row["loss"], rel=0.05), "one is averaged over tokens, the other over steps"
     assert row["grad_norm"] > 0
     assert 0.5 < row["mean_token_accuracy"] <= 1
     assert row["tokens_per_second"] > 0
