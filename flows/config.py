@@ -4,6 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from flows.placement import PlacementSettings
+from tasks.core.recovery import RecoverySettings
 from tasks.core.section import Section
 from tasks.dataset import DatasetSettings
 from tasks.evaluation import EvaluationSettings
@@ -120,6 +122,12 @@ class DistillConfig(Section):
 
     report: ReportSettings = ReportSettings()
     """What the verdict asks for."""
+
+    placement: PlacementSettings = PlacementSettings()
+    """Where each stage runs."""
+
+    recovery: RecoverySettings = RecoverySettings()
+    """How often a stage that ended badly is started again, and how long a store that is away is waited for."""
 
     @property
     def teachers(self) -> dict[str, TeacherSettings]:

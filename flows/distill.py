@@ -14,7 +14,7 @@ from prefect import flow
 
 from flows.config import DistillConfig, TeacherSettings
 from flows.curation import curate_dataset, load_prompts
-from flows.dispatch import run_stage
+from flows.dispatch import Stages
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers, mix_answers
 from flows.summary import publish_summary
@@ -40,53 +40,59 @@ def distill(config: DistillConfig) -> Artifact:
 
     Every stage whose artefact is already in the store is re-used, so a run that failed or was killed is simply started again.
     """
-    store, training = config.store, config.student.training
-    prompts = run_stage(load_prompts, prepare_prompts, "prompts", settings=config.prompts, store=store)
-    models = {name: _find_model(config, settings) for name, settings in config.teachers.items()}
-    source = _find_student(config, models[MAIN_TEACHER])
-    preflight = _look_ahead(config, models, source, prompts)
-    teachers = {name: _adapt(config, config.teachers[name], model, prompts) for name, model in models.items()}
+    stages, place, training = Stages(config.store, config.recovery), config.placement, config.student.training
+    prompts = stages.run(load_prompts, prepare_prompts, "prompts", place.prompts, settings=config.prompts)
+    models = {name: _find_model(stages, config, settings) for name, settings in config.teachers.items()}
+    source = _find_student(stages, config, models[MAIN_TEACHER])
+    preflight = _look_ahead(stages, config, models, source, prompts)
+    teachers = {name: _adapt(stages, config, config.teachers[name], model, prompts) for name, model in models.items()}
     teacher = teachers[MAIN_TEACHER]
-    baseline = _prepare_baseline(config, prompts, teacher if config.student.model is None else source)
-    generations = _generate(config, prompts, teachers)
-    dataset = run_stage(
+    baseline = _prepare_baseline(stages, config, prompts, teacher if config.student.model is None else source)
+    generations = _generate(stages, config, prompts, teachers)
+    dataset = stages.run(
         curate_dataset,
         curate,
         "dataset",
+        place.curation,
         settings=config.dataset,
-        store=store,
         prompts=prompts,
         student=baseline,
         generations=generations,
     )
-    student = run_stage(
+    student = stages.run(
         train_student,
         train,
         "student",
+        place.training,
+        training.runtime.processes,
         settings=training,
-        store=store,
         dataset=dataset,
         start=baseline,
         teacher=teacher if training.method in TEACHER_METHODS else None,
     )
     evaluations = {
-        f"{name}_evaluation": run_stage(
+        f"{name}_evaluation": stages.run(
             evaluate_model,
             evaluate,
             f"evaluation of {name}",
-            settings=config.teacher.evaluation(config.evaluation) if name == "teacher" else config.evaluation,
-            store=store,
+            where,
+            settings.engine.gpus,
+            settings=settings,
             prompts=prompts,
             model=model,
         )
-        for name, model in (("teacher", teacher), ("baseline", baseline), ("student", student))
+        for name, model, where, settings in (
+            ("teacher", teacher, place.teacher_evaluation, config.teacher.evaluation(config.evaluation)),
+            ("baseline", baseline, place.student_evaluation, config.evaluation),
+            ("student", student, place.student_evaluation, config.evaluation),
+        )
     }
-    report = run_stage(
+    report = stages.run(
         write_report,
         make_report,
         "report",
+        place.report,
         settings=config.report,
-        store=store,
         prompts=prompts,
         preflight=preflight,
         generations=generations,
@@ -98,35 +104,38 @@ def distill(config: DistillConfig) -> Artifact:
     return report
 
 
-def _find_model(config: DistillConfig, settings: TeacherSettings) -> Artifact:
+def _find_model(stages: Stages, config: DistillConfig, settings: TeacherSettings) -> Artifact:
     """Return a teacher before any adaptation: a model, an endpoint, or an earlier run's student."""
-    store = config.store
     if settings.student is not None:
-        return artifact_by_fingerprint(store, "student", settings.student)
+        return artifact_by_fingerprint(config.store, "student", settings.student)
     if settings.endpoint is not None:
-        return run_stage(register_endpoint, prepare_endpoint, "teacher's endpoint", settings=settings.endpoint, store=store)
+        return stages.run(
+            register_endpoint, prepare_endpoint, "teacher's endpoint", config.placement.models, settings=settings.endpoint
+        )
     if settings.model is None:
         raise SettingsError("the recipe names no teacher; give teacher.model, teacher.endpoint or teacher.student")
-    return run_stage(initialise_model, prepare_model, "teacher's model", settings=settings.model, store=store)
+    return stages.run(initialise_model, prepare_model, "teacher's model", config.placement.models, settings=settings.model)
 
 
-def _find_student(config: DistillConfig, teacher: Artifact) -> Artifact:
+def _find_student(stages: Stages, config: DistillConfig, teacher: Artifact) -> Artifact:
     """Return the model that the student is made of: one of its own, or the teacher's."""
     if config.student.model is None:
         return teacher
-    return run_stage(initialise_model, prepare_model, "student's model", settings=config.student.model, store=config.store)
+    return stages.run(initialise_model, prepare_model, "student's model", config.placement.models, settings=config.student.model)
 
 
-def _look_ahead(config: DistillConfig, models: dict[str, Artifact], student: Artifact, prompts: Artifact) -> Artifact:
+def _look_ahead(
+    stages: Stages, config: DistillConfig, models: dict[str, Artifact], student: Artifact, prompts: Artifact
+) -> Artifact:
     """Refuse a training that cannot work, with each of the teachers; return what was found about the main one."""
     training = config.student.training
     found = {
-        name: run_stage(
+        name: stages.run(
             look_ahead,
             check_models,
             "preflight" if name == MAIN_TEACHER else f"preflight of {name}",
+            config.placement.preflight,
             settings=plan_preflight(config.preflight, training),
-            store=config.store,
             teacher=model,
             student=student,
             prompts=prompts,
@@ -140,53 +149,62 @@ def _look_ahead(config: DistillConfig, models: dict[str, Artifact], student: Art
     return found[MAIN_TEACHER]
 
 
-def _adapt(config: DistillConfig, settings: TeacherSettings, model: Artifact, prompts: Artifact) -> Artifact:
+def _adapt(stages: Stages, config: DistillConfig, settings: TeacherSettings, model: Artifact, prompts: Artifact) -> Artifact:
     """Return a teacher as it answers: as it is, or trained on the prompts' references."""
     if settings.adaptation is None:
         return model
-    references = run_stage(
-        curate_dataset, curate, "references", settings=config.dataset, store=config.store, prompts=prompts, student=model
+    place = config.placement
+    references = stages.run(
+        curate_dataset, curate, "references", place.curation, settings=config.dataset, prompts=prompts, student=model
     )
-    return run_stage(
+    return stages.run(
         train_student,
         train,
         "teacher's adaptation",
+        place.adaptation,
+        settings.adaptation.runtime.processes,
         settings=settings.adaptation,
-        store=config.store,
         dataset=references,
         start=model,
     )
 
 
-def _prepare_baseline(config: DistillConfig, prompts: Artifact, model: Artifact) -> Artifact:
+def _prepare_baseline(stages: Stages, config: DistillConfig, prompts: Artifact, model: Artifact) -> Artifact:
     """Return the student before training: a model as it is, cut down or drawn anew."""
-    settings, store = config.student, config.store
+    settings, place = config.student, config.placement.initialisation
     if settings.fresh is not None:
-        return run_stage(draw_weights, draw_model, "student's fresh weights", settings=settings.fresh, store=store, model=model)
+        return stages.run(draw_weights, draw_model, "student's fresh weights", place, settings=settings.fresh, model=model)
     if settings.pruning is None:
         return model
-    return run_stage(
-        cut_layers, prune_model, "student's pruning", settings=settings.pruning, store=store, model=model, prompts=prompts
+    return stages.run(
+        cut_layers, prune_model, "student's pruning", place, settings=settings.pruning, model=model, prompts=prompts
     )
 
 
-def _generate(config: DistillConfig, prompts: Artifact, teachers: dict[str, Artifact]) -> Artifact:
+def _generate(stages: Stages, config: DistillConfig, prompts: Artifact, teachers: dict[str, Artifact]) -> Artifact:
     """Return the answers of the teacher, or of all teachers as the mixture says."""
     mixture = config.mixture
-    generations = {
-        name: run_stage(
+    generations: dict[str, Artifact] = {}
+    for name, teacher in teachers.items():
+        settings = config.teachers[name].generation(config.generations, mixture.selection(name) if mixture else None)
+        generations[name] = stages.run(
             generate_answers,
             generate,
             f"generations of {name}" if len(teachers) > 1 else "generations",
-            settings=config.teachers[name].generation(config.generations, mixture.selection(name) if mixture else None),
-            store=config.store,
+            config.placement.generation,
+            None if settings.runtime.partition_deployment else settings.runtime.engine.gpus,
+            settings=settings,
             prompts=prompts,
             teacher=teacher,
         )
-        for name, teacher in teachers.items()
-    }
     if mixture is None:
         return generations[MAIN_TEACHER]
-    return run_stage(
-        mix_answers, mix_generations, "mixture", settings=mixture, store=config.store, prompts=prompts, generations=generations
+    return stages.run(
+        mix_answers,
+        mix_generations,
+        "mixture",
+        config.placement.mixture,
+        settings=mixture,
+        prompts=prompts,
+        generations=generations,
     )

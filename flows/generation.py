@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import TypeAdapter
 
-from flows.dispatch import run_deployed
+from flows.child_runs import run_deployed
 from tasks.core.artifact import Artifact
 from tasks.core.caching import find_finished, run_cached
 from tasks.core.storage import Store, open_store
@@ -68,8 +68,12 @@ def _answer_elsewhere(arguments: dict[str, Any], deployment: str) -> list[dict[s
     store, folder = open_store(arguments["store"]), f"partitions/{flow_run.get_id()}"
     spans = _planned(store, f"{folder}/plan.json", arguments)
     reports = [f"{folder}/{number:04d}.json" for number in range(len(spans))]
-    parameters = [{**arguments, "span": span, "report": report} for span, report in zip(spans, reports, strict=True)]
-    run_deployed(deployment, parameters, arguments["settings"].runtime.partition_attempts)
+    parameters = {
+        f"partition {number} of {len(spans)}": {**arguments, "span": span, "report": report}
+        for number, (span, report) in enumerate(zip(spans, reports, strict=True), 1)
+    }
+    runtime = arguments["settings"].runtime
+    run_deployed(deployment, parameters, arguments["store"], runtime.recovery, runtime.engine.gpus)
     return [json.loads(store.read(report)) for report in reports]
 
 

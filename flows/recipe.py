@@ -3,6 +3,7 @@
 A recipe is whole by itself. A part, such as those in ``deployments/recipes/students``, says only what it changes.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from flows.config import DistillConfig
 from tasks.core.errors import SettingsError
 from tasks.report import ReportSettings
 
+STORE = "POTSTILL_STORE"
+DIRECTORY = "POTSTILL_DIRECTORY"
 _MAX_RECIPE_BYTES = 1 << 20
 _MAX_NAME = 63
 _NO_NAME = re.compile(r"[^a-z0-9._-]")
@@ -66,7 +69,9 @@ def read_values(path: Path) -> dict[str, Any]:
 
 
 def deployment_parameters(recipe: str | list[str]) -> dict[str, Any]:
-    """Return a recipe as a deployment's parameters, and the project's folder: a build step of deployments/prefect.yaml.
+    """Return a recipe as a deployment's parameters: a build step of deployments/prefect.yaml.
+
+    The environment variable ``POTSTILL_STORE``, where it is set, is the store of all deployments.
 
     Args:
         recipe: The recipe's file, and those of its parts after it: a list, or one text with spaces between them.
@@ -75,7 +80,16 @@ def deployment_parameters(recipe: str | list[str]) -> dict[str, Any]:
         SettingsError: If the recipe is not valid, before anything is deployed.
     """
     files = [Path(file) for file in (recipe.split() if isinstance(recipe, str) else recipe)]
-    return {"config": load_recipe(files).model_dump(mode="json"), "directory": str(Path.cwd())}
+    store = os.environ.get(STORE)
+    return {"config": load_recipe(files, [f"store={store}"] if store else ()).model_dump(mode="json")}
+
+
+def worker_directory() -> dict[str, Any]:
+    """Return the folder that workers start flow runs in: a build step of deployments/prefect.yaml.
+
+    It is this one, unless the environment variable ``POTSTILL_DIRECTORY`` names another, as that of a container.
+    """
+    return {"directory": os.environ.get(DIRECTORY) or str(Path.cwd())}
 
 
 def _composed(files: Sequence[Path]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def cut_layers(settings: PruningSettings, store: str, model: Artifact, prompts: 
     return run_cached(prune_model, settings=settings, store=store, model=model, prompts=prompts)
 
 
-@flow(name="fresh weights", persist_result=True, result_serializer="json")
+@flow(name="fresh-weights", persist_result=True, result_serializer="json")
 def draw_weights(settings: FreshSettings, store: str, model: Artifact) -> Artifact:
     """Draw new weights for a model's architecture."""
     return run_cached(draw_model, settings=settings, store=store, model=model)

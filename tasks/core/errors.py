@@ -41,6 +41,14 @@ class UnsafePathError(TerminalError, ValueError):
     """A path would leave the store."""
 
 
+class StageCancelledError(TerminalError):
+    """Somebody cancelled a stage's run; whoever started it does not start it again by itself."""
+
+
+class GivenUpError(TerminalError):
+    """A stage ended badly more often than its budget allows."""
+
+
 class StoreUnreachableError(TransientError, OSError):
     """The artefact store does not answer; nothing may be concluded about what it holds."""
 

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from tasks.core.recovery import RecoverySettings
 from tasks.core.section import Section
 from tasks.generating.prompting import PromptingSettings
 from tasks.teachers.endpoint.settings import EndpointRuntime
@@ -48,10 +49,11 @@ class GenerationsRuntime(Section):
     """Partitions that run on this machine at the same time; each takes its engine's share of the GPUs."""
 
     partition_deployment: str | None = None
-    """Deployment that runs each partition as a flow run on its own worker, e.g. `generation-partition/teacher`; empty: here."""
+    """Deployment that runs each partition as a flow run on a worker of its pool, `generation-partition/teacher-gpu` of those
+    that are shipped; empty: on the machine that this stage runs on."""
 
-    partition_attempts: int = Field(default=10, ge=1)
-    """How often a partition's flow run may be started; workers on spot machines are preempted."""
+    recovery: RecoverySettings = RecoverySettings()
+    """How often a partition's flow run that ended badly is started again."""
 
     price_per_gpu_hour: float | None = Field(default=None, ge=0)
     """What a GPU costs, for the summary; empty: no cost is shown."""

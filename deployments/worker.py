@@ -1,0 +1,85 @@
+"""A process worker that ends well: ``python -m deployments.worker --pool teacher-gpu``.
+
+Prefect's own worker, told to stop, kills its flow runs at once and leaves them in the state Running. This one lets them save what
+they have first: it holds the worker, so that it takes no further run, passes SIGTERM on to its flow runs, waits until they have written
+their checkpoint or shard and told the server, and then ends the worker. Use it as the main process of a machine or container
+whose pool is of type process; Kubernetes and Docker pools tell their flow runs themselves.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+import psutil
+
+_FLOW_RUN = "prefect.flow_engine"
+_STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker until it ends or is told to stop. Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", options.pool]
+    command += ["--limit", str(options.limit), *(("--name", options.name) if options.name else ())]
+    told_to_stop = threading.Event()
+    for number in _STOPPING_SIGNALS:
+        signal.signal(number, lambda *_: told_to_stop.set())
+    # In a session of its own: a terminal's Ctrl-C, and a container's SIGTERM to the group, are ours to pass on.
+    worker = subprocess.Popen(command, start_new_session=True, preexec_fn=_take_signals)  # noqa: PLW1509
+    while worker.poll() is None:
+        if told_to_stop.wait(1):
+            _end(worker, options.grace_seconds)
+            return 0
+    return worker.returncode
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments.worker", description=__doc__)
+    parser.add_argument("--pool", required=True, help="work pool to take flow runs from")
+    parser.add_argument(
+        "--limit", type=int, default=1, help="flow runs at the same time; one for each GPU group of this machine (1)"
+    )
+    parser.add_argument("--name", help="what the worker is called in the UI")
+    parser.add_argument(
+        "--grace-seconds",
+        type=float,
+        default=100,
+        help="how long flow runs may take to save what they have when told to stop (100)",
+    )
+    return parser
+
+
+def _take_signals() -> None:
+    """Have the worker notice SIGINT and SIGTERM, whoever started us with them ignored, as a shell does with what runs beside it."""
+    for number in _STOPPING_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _end(worker: "subprocess.Popen[bytes]", grace_seconds: float) -> None:
+    held = psutil.Process(worker.pid)
+    held.suspend()
+    runs = held.children()
+    print(f"told to stop: {len(runs)} flow runs may take {grace_seconds:.0f} s to save what they have", flush=True)
+    _signal(runs, signal.SIGTERM)
+    _, late = psutil.wait_procs(runs, timeout=grace_seconds)
+    for run in late:
+        _signal([*run.children(recursive=True), run], signal.SIGKILL)
+    print(f"{len(runs) - len(late)} flow runs ended in time", flush=True)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+def _signal(processes: Sequence[psutil.Process], number: int) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main())
