@@ -1,9 +1,9 @@
 """A process worker that ends well: ``python -m deployments.worker --pool teacher-gpu``.
 
-Prefect's own worker, told to stop, kills its flow runs at once and leaves them in the state Running. This one lets them save what
-they have first: it holds the worker, so that it takes no further run, passes SIGTERM on to its flow runs, waits until they have written
-their checkpoint or shard and told the server, and then ends the worker. Use it as the main process of a machine or container
-whose pool is of type process; Kubernetes and Docker pools tell their flow runs themselves.
+Prefect's own worker, told to stop, kills its flow runs at once and leaves them in the state Running. This one lets them save
+what they have first: it holds the worker, so that it takes no further run, passes SIGTERM on to its flow runs, waits until they
+have written their checkpoint or shard and told the server, and then ends the worker. Use it as the main process of a machine or
+container whose pool is of type process; Kubernetes and Docker pools tell their flow runs themselves.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import psutil
 
-_FLOW_RUN = "prefect.flow_engine"
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _take_signals() -> None:
-    """Have the worker notice SIGINT and SIGTERM, whoever started us with them ignored, as a shell does with what runs beside it."""
+    """Have the worker notice SIGINT and SIGTERM, which a shell has those ignore that it starts in the background."""
     for number in _STOPPING_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 

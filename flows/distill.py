@@ -92,6 +92,7 @@ def distill(config: DistillConfig) -> Artifact:
         make_report,
         "report",
         place.report,
+        None,
         settings=config.report,
         prompts=prompts,
         preflight=preflight,
