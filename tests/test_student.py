@@ -1,10 +1,11 @@
-"""The student stage on S3: another machine goes on where a lost one was, and what is published says how it was trained."""
+"""The student stage: another machine goes on where a lost one was, and what is published says how it was trained."""
 
 import json
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tasks.core.artifact import Artifact, open_file, open_folder, read_record
+from tasks.core.attempts import INTERRUPTIONS, Interruptions
 from tasks.core.caching import Stage
 from tasks.core.errors import PreemptedError, SettingsError
 from tasks.core.records import EXAMPLES, LOGPROBS
@@ -28,7 +30,8 @@ from tasks.training.launch import read_metrics
 from tasks.training.settings import TrainingSettings
 from tests.models import tiny_model
 from tests.servers import S3Server
-from tests.trainings import ROWS, are_equal, example, training_settings, until, with_candidates, write_examples
+from tests.trainings import ROWS, are_equal, example, training_settings, with_candidates, write_examples
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[1]
 SETTINGS = training_settings(method="topk_kd", epochs=25)  # 200 steps
@@ -130,15 +133,49 @@ def test_another_machine_goes_on_where_the_lost_one_was_and_publishes_the_same_s
     assert are_equal(weights_of(student), weights_of(undisturbed))
     assert not store.keys("checkpoints"), "what is published needs no checkpoints"
     assert_record_tells_all(student)
+    interruptions = read_record(student).summary[INTERRUPTIONS]
+    assert [interruptions[end] for end in ("attempts", "killed", "preempted", "failed")] == [3, 1, 1, 0]
+    assert not store.keys("attempts")
 
 
-def kill_while_it_trains(inputs: dict[str, Any], folder: Path, store: Store, here: Path) -> None:
-    """Start the stage in a process of its own and kill that once it has copied a checkpoint."""
+@pytest.mark.slow
+def test_the_record_says_how_many_steps_a_kill_cost(tmp_path: Path) -> None:
+    settings = training_settings(method="topk_kd", epochs=25, runtime={"checkpoint_steps": 80})
+    inputs = {**inputs_of(str(tmp_path / "store"), tmp_path, {"top_k": 4, "draws": None}), "settings": settings}
+    with start_training(inputs, tmp_path) as parent:
+        until(lambda: list(tmp_path.rglob("checkpoint-80/manifest.json")), "a checkpoint")
+        (metrics,) = tmp_path.rglob(METRICS_FILE)
+        until(lambda: read_metrics(metrics)[-1]["step"] >= 90, "ten more steps")
+        (worker,) = psutil.Process(parent.pid).children()
+        worker.suspend()  # what it has done by now is what the kill takes away
+        time.sleep(2)
+        parent.kill()
+        worker.kill()
+    reached = read_metrics(metrics)[-1]["step"]
+    assert reached < 160, "before the next checkpoint"
+
+    student = train.fn(**inputs)
+    found = Interruptions.model_validate(read_record(student).summary[INTERRUPTIONS])
+    assert read_metrics(open_file(student, METRICS_FILE))[-1]["step"] == student.counts["steps"] == 200
+    assert (found.attempts, found.killed, found.interrupted) == (2, 1, 1)
+    assert found.lost == {"steps": reached - 80}
+    assert 1.5 < found.lost_seconds < found.seconds - 1
+    assert found.goodput == pytest.approx(1 - found.lost_seconds / found.seconds, abs=1e-3)
+    assert not open_store(inputs["store"]).keys("attempts")
+
+
+def start_training(inputs: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the stage in a process of its own."""
     job = folder / "job.json"
     job.write_text(
         json.dumps({name: value if name == "store" else value.model_dump(mode="json") for name, value in inputs.items()})
     )
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(job)], cwd=REPOSITORY) as parent:
+    return subprocess.Popen([sys.executable, "-c", PARENT, str(job)], cwd=REPOSITORY)
+
+
+def kill_while_it_trains(inputs: dict[str, Any], folder: Path, store: Store, here: Path) -> None:
+    """Start the stage in a process of its own and kill that once it has copied a checkpoint."""
+    with start_training(inputs, folder) as parent:
         until(lambda: mirrored_step(store) >= 10 or parent.poll() is not None, "the copy of a checkpoint")
         (worker,) = psutil.Process(parent.pid).children()
         parent.kill()

@@ -1,10 +1,8 @@
 """Trainings of seconds: forty rows with a teacher's candidates, a tiny student, and what its process is made to go through."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,8 +16,6 @@ from tasks.teachers.settings import LogprobSettings
 from tasks.training.job import TrainingJob
 from tasks.training.settings import TrainingSettings
 from tests.models import tiny_model, tiny_tokenizer
-
-Found = TypeVar("Found")
 
 ROWS, WIDTH = 40, 4
 COLOURS = ("hot", "cold", "mild")
@@ -131,17 +127,6 @@ def workers_of(job: TrainingJob, parent: int | None = None) -> list[psutil.Proce
         if "tasks.training.worker" in line and str(job.workspace / "job.json") in line and "tasks.training.torchrun" not in line:
             found.append(child)
     return found
-
-
-def until(found: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
-    """Wait until something is there."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        thing = found()
-        if thing:
-            return thing
-        time.sleep(0.01)
-    raise AssertionError(f"{what} took more than {seconds} s")
 
 
 def sealed_checkpoint(job: TrainingJob) -> Path | None:

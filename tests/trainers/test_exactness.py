@@ -12,7 +12,8 @@ from tasks.core.errors import PreemptedError, StageFailedError
 from tasks.training.checkpoints.local import newest_checkpoint
 from tasks.training.job import TrainingJob
 from tasks.training.launch import read_metrics, run_training
-from tests.trainings import are_equal, make_job, trained_weights, training_settings, until, workers_of
+from tests.trainings import are_equal, make_job, trained_weights, training_settings, workers_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

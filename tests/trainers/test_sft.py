@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from tasks.training.job import TrainingJob
 from tasks.training.launch import read_metrics, run_training
-from tests.trainings import make_job, sealed_checkpoint, trained_weights, training_settings, until, workers_of
+from tests.trainings import make_job, sealed_checkpoint, trained_weights, training_settings, workers_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ from tasks.core.process import run_worker
 from tasks.training.checkpoints.local import newest_checkpoint
 from tasks.training.job import TrainingJob
 from tasks.training.launch import read_metrics, run_training, torchrun_options
-from tests.trainings import are_equal, example, make_job, trained_weights, training_settings, until, with_candidates
+from tests.trainings import are_equal, example, make_job, trained_weights, training_settings, with_candidates
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -28,10 +28,10 @@ from tests.trainings import (
     sealed_checkpoint,
     trained_weights,
     training_settings,
-    until,
     with_candidates,
     workers_of,
 )
+from tests.waiting import are_gone, until
 
 REPOSITORY = Path(__file__).parents[2]
 LEARNING: dict[str, Any] = {"method": "topk_kd", "epochs": 12}
@@ -79,10 +79,6 @@ def both_ranks(job: TrainingJob, parent: int | None = None) -> list[psutil.Proce
 def come_to(job: TrainingJob, step: int) -> None:
     """Wait until a training has logged a step, or a later one."""
     until(lambda: any(row["step"] >= step for row in read_metrics(job.metrics)), f"step {step}", 240)
-
-
-def are_gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
 def figures(job: TrainingJob, name: str) -> dict[int, float]:

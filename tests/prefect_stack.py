@@ -1,0 +1,179 @@
+"""A Prefect server with everything that ``python -m deployments.setup`` makes, and workers for it: as an operator runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psutil
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.servers import closed_port
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[1]
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+
+
+class PrefectServer:
+    """A Prefect server on loopback, and the command line that talks to it.
+
+    Args:
+        home: Folder of its database.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._port = closed_port()
+        self.api = f"http://127.0.0.1:{self._port}/api"
+        self.environment = {
+            **os.environ,
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        }
+        self._start()
+
+    def _start(self) -> None:
+        command = [PREFECT, "server", "start", "--port", str(self._port)]
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, env=self.environment, stdout=null, stderr=null)
+
+    def set_up(self, *options: str) -> str:
+        """Run ``python -m deployments.setup``, which waits for the server, and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "deployments.setup", *options],
+            check=False,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == (1 if "--check" in options and "differences" in done.stdout else 0), done.stdout + done.stderr
+        return done.stdout
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a prefect command from the project's root."""
+        return subprocess.run(
+            [PREFECT, *arguments],
+            check=False,  # some are expected to fail
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def flow_runs(self, *states: str, flow: str = "distill") -> list[dict[str, Any]]:
+        """Return the runs of a flow in any of the states, or in whatever state."""
+        query: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}}
+        if states:
+            query["flow_runs"] = {"state": {"type": {"any_": list(states)}}}
+        request = urllib.request.Request(
+            f"{self.api}/flow_runs/filter", json.dumps(query).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def state_names(self, run: str) -> list[str]:
+        """Return the names of all states that a flow run has been in, in their order."""
+        with urllib.request.urlopen(f"{self.api}/flow_run_states/?flow_run_id={run}", timeout=30) as answer:
+            states = json.load(answer)
+        return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
+
+    @contextmanager
+    def client_settings(self) -> Iterator[None]:
+        """Have flows of this process, and of processes started by it, talk to this server until the block ends."""
+        before = os.environ.get("PREFECT_API_URL")
+        os.environ["PREFECT_API_URL"] = self.api
+        try:
+            with temporary_settings({PREFECT_API_URL: self.api}):
+                yield
+        finally:
+            os.environ.pop("PREFECT_API_URL") if before is None else os.environ.update(PREFECT_API_URL=before)
+
+    def read(self, run: str | UUID) -> FlowRun:
+        """Return a flow run."""
+        with self.client_settings(), get_client(sync_client=True) as client:
+            return client.read_flow_run(UUID(str(run)))
+
+    @contextmanager
+    def worker(self, pool: str, *options: str, log: Path | None = None) -> Iterator["Worker"]:
+        """Run a worker that looks for work every second, until the block ends."""
+        command = [sys.executable, "-m", "deployments.worker", "--pool", pool, *options]
+        environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        with (log or Path(os.devnull)).open("ab") as output:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        worker = Worker(process)
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+    def kill(self) -> None:
+        """End the server at once; its database stays."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start the server again on the same database, and wait for it."""
+        self._start()
+        self.wait_until_healthy()
+
+    def wait_until_healthy(self) -> None:
+        """Wait for the server to answer."""
+
+        def answers() -> bool:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.api}/health", timeout=2).close()
+                return True
+            return False
+
+        until(answers, "the Prefect server", 180)
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        self._process.wait(30)
+
+
+class Worker:
+    """``python -m deployments.worker`` as a process, with all that it started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """Every process of this worker's machine: Prefect's worker, flow runs, trainings, engines."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
+
+    def running(self, module: str) -> psutil.Process | None:
+        """Return the process below this worker whose command line has a word of a text, or None."""
+        for each in self.family:
+            with suppress(psutil.NoSuchProcess):
+                if any(module in word for word in each.cmdline()):
+                    return each
+        return None
+
+    def kill(self) -> None:
+        """End the machine: the worker and all that it started, at once."""
+        for each in [psutil.Process(self.process.pid), *self.family] if self.process.poll() is None else []:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        """Tell the worker to stop, as a spot notice does."""
+        self.process.send_signal(signal.SIGTERM)

@@ -1,0 +1,25 @@
+"""Waiting for what other processes do."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import psutil
+
+Found = TypeVar("Found")
+
+
+def until(found: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
+    """Wait until something is there, and return it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        thing = found()
+        if thing:
+            return thing
+        time.sleep(0.01)
+    raise AssertionError(f"{what} took more than {seconds} s")
+
+
+def are_gone(processes: Sequence[psutil.Process]) -> bool:
+    """Whether all of these processes have ended."""
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
