@@ -1,6 +1,7 @@
 # Potstill. `make demo` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 SHELL := /bin/bash
 PYTHON ?= python3
+TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
 BIN := .venv/bin
 EXTRA ?= cpu
 
@@ -31,7 +32,7 @@ demo: .venv/installed ## Install, then distill the quickstart: prompts to report
 	$(BIN)/python -m flows.distill deployments/recipes/quickstart.yaml
 
 test: .venv/installed-dev ## Install, then run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
 
 test-fast: .venv/installed-dev ## Only the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
@@ -51,10 +52,14 @@ format: .venv/installed-dev ## Format the code and mend what lint can mend
 bench: .venv/installed-dev ## Benchmarks, one JSON object a line
 	@for file in tests/benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python $$file || exit 1; done
 
-lock: .venv/bin/uv ## Resolve the lock files anew
-	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo pyproject.toml -o requirements-cpu.lock
-	$(UV_INSTALL) compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cpu --extra demo --group dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 --extra cuda --extra demo pyproject.toml -o requirements-cuda.lock
+COMPILE = compile --no-annotate --custom-compile-command "make lock" --quiet --python-version 3.11 pyproject.toml
+
+lock: .venv/bin/uv ## Resolve the lock files anew; pins that still fit are kept
+	$(UV_INSTALL) $(COMPILE) --extra cpu --extra demo -o requirements-cpu.lock
+	$(UV_INSTALL) $(COMPILE) --extra cpu --extra demo --extra workers --group dev -o requirements-dev.lock
+	$(BIN)/uv pip $(COMPILE) --extra cuda --extra demo -o requirements-cuda.lock
+	$(BIN)/uv pip $(COMPILE) --extra train --extra demo -c requirements-cuda.lock -o requirements-student.lock
+	$(BIN)/uv pip $(COMPILE) --extra workers --extra demo -c requirements-cuda.lock -o requirements-orchestrator.lock
 
 clean: ## Remove the environment; artefacts are kept
 	rm -rf .venv

@@ -17,11 +17,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.variables import Variable
 from pydantic import BaseModel, ConfigDict
 
-from flows.recipe import deployment_parameters, worker_directory
+from flows.recipe import deployment_parameters, garbage_parameters, worker_directory
 
 PoolType = Literal["process", "docker", "kubernetes"]
 HERE = Path(__file__).parent
 PREFECT_FILE = HERE / "prefect.yaml"
+_PARAMETERS: dict[str, Callable[..., dict[str, Any]]] = {
+    f"flows.recipe.{step.__name__}": step for step in (deployment_parameters, garbage_parameters)
+}
 _TEMPLATES = HERE.parent / "infra" / "job-templates"
 
 
@@ -149,8 +152,9 @@ def _deployment_changes(client: SyncPrefectClient, entry: dict[str, Any]) -> Ite
         "schedules": [schedule["slug"] for schedule in entry.get("schedules", ())],
     }
     for step in entry["build"]:
-        if "flows.recipe.deployment_parameters" in step:
-            wanted["parameters"] = deployment_parameters(step["flows.recipe.deployment_parameters"]["recipe"])
+        for function, arguments in step.items():
+            if build := _PARAMETERS.get(function):
+                wanted["parameters"] |= build(**{name: value for name, value in arguments.items() if name != "id"})
     steps = found.pull_steps or []
     theirs = {
         **{field: getattr(found, field, None) for field in wanted},

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from flows.config import DistillConfig
 from tasks.core.errors import SettingsError
+from tasks.garbage import GarbageSettings
 from tasks.report import ReportSettings
 
 STORE = "POTSTILL_STORE"
@@ -82,6 +83,16 @@ def deployment_parameters(recipe: str | list[str]) -> dict[str, Any]:
     files = [Path(file) for file in (recipe.split() if isinstance(recipe, str) else recipe)]
     store = os.environ.get(STORE)
     return {"config": load_recipe(files, [f"store={store}"] if store else ()).model_dump(mode="json")}
+
+
+def garbage_parameters() -> dict[str, Any]:
+    """Return the parameters of the garbage collection: a build step of deployments/prefect.yaml.
+
+    The store is the one of all deployments, ``POTSTILL_STORE``, or the one that recipes have by default. Nothing is dropped until
+    ``dry_run`` is switched off in the UI's form or with ``--param``.
+    """
+    store = os.environ.get(STORE) or DistillConfig.model_fields["store"].default
+    return {"settings": GarbageSettings(store=store).model_dump(mode="json")}
 
 
 def worker_directory() -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import SHORT, fingerprint
+from tasks.core.listing import KEY, StoredObject, UnfinishedWrite
 from tasks.core.storage import Store, reaching, safe_key
 
 _PRECONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "pre-conditions")
@@ -106,6 +109,76 @@ class S3Store(Store):
             found = self._s3.find(self._object(prefix), refresh=True)
             return sorted(name.removeprefix(f"{base}/") for name in found if name.startswith(f"{self._object(prefix)}/"))
 
+    def delete_unchanged(self, found: StoredObject) -> bool:
+        with reaching(self.url):
+            try:
+                entry = self._s3.info(self._object(found.key), refresh=True)
+                if entry["type"] == "file" and _described(found.key, entry) != found:
+                    return False
+                self._s3.rm_file(self._object(found.key))
+            except FileNotFoundError:
+                pass
+            return True
+
+    def objects(self, prefix: str = "") -> list[StoredObject]:
+        with reaching(self.url):
+            base = self._url.removeprefix("s3://")
+            folder = f"{self._object(prefix)}/" if prefix else f"{base}/"
+            found = self._s3.find(folder.rstrip("/"), detail=True, refresh=True)
+            return [
+                _described(key, entry)
+                for name, entry in sorted(found.items())
+                if name.startswith(folder) and KEY.fullmatch(key := name.removeprefix(f"{base}/"))
+            ]
+
+    def unfinished_writes(self) -> list[UnfinishedWrite]:
+        with reaching(self.url):
+            uploads = [self._described_upload(upload) for upload in self._uploads()]
+        return [*super().unfinished_writes(), *(upload for upload in uploads if upload)]
+
+    def abandon(self, write: UnfinishedWrite) -> None:
+        if write.upload_id is None:
+            super().abandon(write)
+            return
+        with reaching(self.url), suppress(FileNotFoundError):
+            bucket, _, name = self._object(write.key).partition("/")
+            self._s3.call_s3("abort_multipart_upload", Bucket=bucket, Key=name, UploadId=write.upload_id)
+
+    @property
+    def cache(self) -> Path:
+        return self._root
+
+    def _uploads(self) -> Iterator[dict[str, Any]]:
+        bucket, _, prefix = self._url.removeprefix("s3://").partition("/")
+        place: dict[str, str] = {}
+        while True:
+            listed = self._s3.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", **place)
+            yield from listed.get("Uploads", [])
+            markers = {"KeyMarker": listed.get("NextKeyMarker"), "UploadIdMarker": listed.get("NextUploadIdMarker")}
+            following = {name: value for name, value in markers.items() if value}  # some servers give one of them only
+            if not listed.get("IsTruncated") or following in ({}, place):
+                return
+            place = following
+
+    def _described_upload(self, upload: dict[str, Any]) -> UnfinishedWrite | None:
+        """Return an upload with the size of its parts, or None if it ended meanwhile or its key is none of ours."""
+        bucket, _, prefix = self._url.removeprefix("s3://").partition("/")
+        key = upload["Key"].removeprefix(f"{prefix}/" if prefix else "")
+        if not KEY.fullmatch(key):
+            return None
+        size, part = 0, 0
+        while True:
+            try:
+                listed = self._s3.call_s3(
+                    "list_parts", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"], PartNumberMarker=part
+                )
+            except FileNotFoundError:
+                return None
+            size += sum(found["Size"] for found in listed.get("Parts", []))
+            if not listed.get("IsTruncated") or listed["NextPartNumberMarker"] == part:
+                return UnfinishedWrite(key, size, upload["Initiated"], upload["UploadId"])
+            part = listed["NextPartNumberMarker"]
+
     def _object(self, key: str) -> str:
         return f"{self._url.removeprefix('s3://')}/{safe_key(key)}"
 
@@ -120,6 +193,11 @@ class S3Store(Store):
             os.replace(partial, local)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _described(key: str, entry: dict[str, Any]) -> StoredObject:
+    modified = entry["LastModified"].replace(microsecond=0)  # some servers give fractions in listings only
+    return StoredObject(key, entry["size"], modified)
 
 
 @lru_cache(maxsize=1)

@@ -14,9 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.core.errors import SettingsError, StoreUnreachableError, UnsafePathError
+from tasks.core.listing import (
+    KEY,
+    StoredObject,
+    UnfinishedWrite,
+    all_described,
+    described,
+    files_under,
+    raise_unless_missing,
+    remove_empty,
+)
 
 _S3_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=/-]*)?")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*(/[A-Za-z0-9][A-Za-z0-9._=-]*)*")
+_STAGED = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def open_store(url: str) -> "Store":
@@ -137,17 +147,59 @@ class Store:
         with reaching(self.url):
             self._path(key).unlink(missing_ok=True)
 
+    def delete_unchanged(self, found: StoredObject) -> bool:
+        """Delete an object unless it was written anew since it was listed; return whether it is gone."""
+        with reaching(self.url):
+            path = self._path(found.key)
+            try:
+                if described(path, self._root) != found:
+                    return False
+            except FileNotFoundError:
+                return True
+            path.unlink(missing_ok=True)
+            remove_empty(path.parent, self._root)
+            return True
+
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects under a folder, sorted."""
         with reaching(self.url):
-            folders = os.walk(self._path(prefix), onerror=_raise_unless_missing)
+            folders = os.walk(self._path(prefix), onerror=raise_unless_missing)
             found = (Path(folder, name) for folder, _, names in folders for name in names if not name.startswith("."))
             return sorted(path.relative_to(self._root).as_posix() for path in found)
+
+    def objects(self, prefix: str = "") -> list[StoredObject]:
+        """Return all objects under a folder, or of the whole store, sorted by key. Files that have no proper key are left out."""
+        with reaching(self.url):
+            paths = files_under(self._path(prefix) if prefix else self._root)
+            return all_described((path for path in paths if KEY.fullmatch(path.relative_to(self._root).as_posix())), self._root)
+
+    def unfinished_writes(self) -> list[UnfinishedWrite]:
+        """Return the writes that did not end, or not yet: staged files, and with S3 multipart uploads too."""
+        with reaching(self.url):
+            staged = all_described((path for path in files_under(self._root) if _STAGED.fullmatch(path.name)), self._root)
+            return [UnfinishedWrite(found.key, found.size_bytes, found.modified) for found in staged]
+
+    def abandon(self, write: UnfinishedWrite) -> None:
+        """Remove what an unfinished write left; one that ended meanwhile is no error."""
+        with reaching(self.url):
+            staged = self._root / write.key
+            staged.unlink(missing_ok=True)
+            remove_empty(staged.parent, self._root)
+
+    @property
+    def cache(self) -> Path | None:
+        """The local folder that holds copies of the store's objects, under their keys; None if the store is local itself."""
+        return None
+
+    @property
+    def work(self) -> Path:
+        """The local folder of all scratch folders; it need not exist."""
+        return self._root / ".work"
 
     def scratch(self, name: str) -> Path:
         """Return a local folder for unfinished work, the same one in every run, on the store's file system if it is local."""
         with reaching(self.url):
-            folder = self._root / ".work" / name
+            folder = self.work / name
             folder.mkdir(parents=True, exist_ok=True)
             return folder
 
@@ -156,10 +208,14 @@ class Store:
 
     def _staged(self, key: str, data: bytes) -> Path:
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
-            staged.write_bytes(data)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                staged.write_bytes(data)
+            except FileNotFoundError:  # the folder was empty, and a garbage collection removed it this very moment
+                target.parent.mkdir(parents=True, exist_ok=True)
+                staged.write_bytes(data)
             sync_to_disk(staged)
         except BaseException:
             staged.unlink(missing_ok=True)
@@ -173,14 +229,9 @@ def safe_key(key: str) -> str:
     Raises:
         UnsafePathError: If it is absolute, climbs, is hidden, or has characters outside ``A-Za-z0-9._=-/``.
     """
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise UnsafePathError(f"the key {key!r} is not a plain relative path; use letters, digits, '.', '_', '=', '-', '/'")
     return key
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
 
 
 def sync_to_disk(path: Path) -> None:

@@ -1,15 +1,20 @@
 """The store's promises, on a folder and on S3: whole or not at all, never overwritten by ``create``, never silently empty."""
 
+import os
 import resource
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from tasks.core.errors import SettingsError, StoreUnreachableError, UnsafePathError
+from tasks.core.s3 import s3_filesystem
 from tasks.core.storage import open_store, safe_key
+from tests.servers import S3Server
 
 
 def test_what_is_written_is_read(store_url: str) -> None:
@@ -188,3 +193,70 @@ def test_an_upload_that_fails_leaves_nothing(store_url: str, tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError):
         store.upload(tmp_path / "gone", "kind/a")
     assert store.keys("kind") == []
+
+
+def test_a_listing_tells_sizes_and_ages(store_url: str) -> None:
+    store, before = open_store(store_url), datetime.now(UTC) - timedelta(seconds=2)
+    store.write("kind/b", b"bb")
+    store.write("kind/a", b"a")
+    store.write("kinder/c", b"")
+    (store.scratch("kind") / "unfinished").touch()
+    assert [(found.key, found.size_bytes) for found in store.objects()] == [("kind/a", 1), ("kind/b", 2), ("kinder/c", 0)]
+    assert [found.key for found in store.objects("kind")] == ["kind/a", "kind/b"]
+    assert all(before < found.modified < before + timedelta(minutes=2) for found in store.objects())
+    assert store.objects("none") == []
+
+
+def test_an_uploaded_file_is_as_old_as_its_upload(store_url: str, tmp_path: Path) -> None:
+    store, source = open_store(store_url), tmp_path / "source"
+    source.write_bytes(b"w")
+    os.utime(source, (0, 0))
+    store.upload(source, "kind/a")
+    [found] = store.objects()
+    assert datetime.now(UTC) - found.modified < timedelta(minutes=2)
+
+
+def test_an_object_that_was_written_anew_is_not_deleted(store_url: str) -> None:
+    store = open_store(store_url)
+    store.write("kind/a", b"listed")
+    store.write("kind/b", b"listed")
+    first, second = store.objects()
+    store.write("kind/a", b"anew")
+    assert not store.delete_unchanged(first)
+    assert store.delete_unchanged(second)
+    assert store.delete_unchanged(second)
+    assert [found.key for found in store.objects()] == ["kind/a"]
+
+
+def test_a_folder_that_is_linked_into_a_store_is_listed_and_a_circle_ends(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.write("kind/a", b"a")
+    (tmp_path / "large" / "one").mkdir(parents=True)
+    (tmp_path / "large" / "one" / "b").write_bytes(b"b")
+    (tmp_path / "large" / "circle").symlink_to(tmp_path / "large")
+    (tmp_path / "store" / "report").symlink_to(tmp_path / "large")
+    assert [found.key for found in store.objects()] == ["kind/a", "report/one/b"]
+
+
+def test_the_last_object_of_a_folder_takes_the_folder_with_it(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write("kind/one/deep/a", b"a")
+    store.write("kind/two/b", b"b")
+    assert all(store.delete_unchanged(found) for found in store.objects("kind/one"))
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["two"]
+
+
+@pytest.mark.slow
+def test_an_upload_in_parts_that_did_not_end_is_found_and_abandoned(s3_environment: S3Server) -> None:
+    prefix, filesystem = uuid.uuid4().hex, s3_filesystem()
+    place = {"Bucket": s3_environment.bucket, "Key": f"{prefix}/kind/a"}
+    upload = filesystem.call_s3("create_multipart_upload", **place)["UploadId"]
+    for part in (1, 2):
+        filesystem.call_s3("upload_part", **place, UploadId=upload, PartNumber=part, Body=b"w" * 1000)
+    store = open_store(f"s3://{s3_environment.bucket}/{prefix}")
+    [write] = store.unfinished_writes()
+    assert (write.key, write.size_bytes, write.upload_id) == ("kind/a", 2000, upload)
+    assert store.keys("kind") == []
+    store.abandon(write)
+    store.abandon(write)
+    assert store.unfinished_writes() == []

@@ -1,5 +1,6 @@
-"""One finished run of the whole path, on S3, that the tests of the flow share."""
+"""What the tests of the flows share: a finished run of the whole path, on S3, and a server that was set up."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from flows.distill import distill
 from flows.recipe import load_recipe
 from tasks.core.artifact import Artifact
+from tests.prefect_stack import PrefectServer
 from tests.recipes import tiny_recipe
 from tests.servers import S3Server
 
@@ -21,3 +23,14 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -
 def report(recipe: Path, prefect_server: None) -> Artifact:
     """The report of a first, undisturbed run."""
     return distill(load_recipe(recipe))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -> Iterator[PrefectServer]:
+    """A server with all that ``python -m deployments.setup`` makes, and no worker."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
+    try:
+        assert "deployment distill/quickstart: is missing" in server.set_up()
+        yield server
+    finally:
+        server.stop()

@@ -50,16 +50,6 @@ NOTICED_SECONDS = 90 + 30  # silence, and the service that looks for it
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -> Iterator[PrefectServer]:
-    server = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
-    try:
-        server.set_up()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 

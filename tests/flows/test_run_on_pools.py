@@ -1,0 +1,137 @@
+"""A whole distillation over three work pools, as an operator sees it: killed, run again, cancelled, retried."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows.recipe import load_recipe
+from tests.prefect_stack import ROOT, PrefectServer, Worker
+from tests.recipes import tiny_recipe
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+STAGES = ("training", "pruning", "generation", "evaluation", "model", "preflight")
+LONG = ("student.training.epochs=100", "student.training.learning_rate=0.001")
+
+
+@pytest.fixture(scope="module")
+def workers(server: PrefectServer) -> Iterator[dict[str, Worker]]:
+    with ExitStack() as stack:
+        pools = {"cpu": "4", "teacher-gpu": "1", "student-gpu": "1"}
+        yield {pool: stack.enter_context(server.worker(pool, "--limit", limit)) for pool, limit in pools.items()}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_recipe(tmp_path_factory.mktemp("pools"))
+
+
+def start(server: PrefectServer, recipe: Path, *changes: str) -> str:
+    """Start the deployment with another recipe and return the run's id."""
+    parts = [recipe, ROOT / "deployments" / "recipes" / "placement" / "pools.yaml"]
+    config = load_recipe(parts, changes).model_dump_json()
+    before = {run["id"] for run in server.flow_runs()}
+    started = server.command("deployment", "run", "distill/quickstart-on-pools", "-p", f"config={config}")
+    assert started.returncode == 0, started.stderr
+    (new,) = {run["id"] for run in server.flow_runs()} - before
+    return new
+
+
+def ended(server: PrefectServer, run: str, seconds: float = 400) -> str:
+    """Wait until a run is over and return its state's name."""
+
+    def final() -> str | None:
+        state = server.read(run).state
+        return state.name if state is not None and state.is_final() and not state.is_crashed() else None
+
+    return until(final, "the end of the run", seconds)
+
+
+def stage_runs(server: PrefectServer) -> dict[str, dict[str, Any]]:
+    return {run["id"]: run for flow in STAGES for run in server.flow_runs(flow=flow)}
+
+
+def started_since(server: PrefectServer, before: dict[str, Any]) -> list[dict[str, Any]]:
+    return [run for run_id, run in stage_runs(server).items() if run_id not in before]
+
+
+def process_of(worker: Worker, flow_run: str) -> psutil.Process | None:
+    """Return the process of a flow run on a worker."""
+    for each in worker.family:
+        with suppress(psutil.Error):
+            if each.environ().get("PREFECT__FLOW_RUN_ID") == flow_run:
+                return each
+    return None
+
+
+def student_at_work(server: PrefectServer, before: dict[str, Any], worker: Worker) -> dict[str, Any]:
+    """Wait until the student is being trained, and return its flow run."""
+
+    def found() -> dict[str, Any] | None:
+        running = [run for run in started_since(server, before) if run["name"] == "student" and run["state_name"] == "Running"]
+        return running[0] if running and worker.running("tasks.training.worker") else None
+
+    return until(found, "the training of the student", 300)
+
+
+@pytest.mark.timeout(900)
+def test_a_run_whose_own_process_is_killed_goes_on_without_starting_anything_twice(
+    server: PrefectServer, workers: dict[str, Worker], recipe: Path
+) -> None:
+    before = stage_runs(server)
+    run = start(server, recipe, *LONG)
+    student_at_work(server, before, workers["student-gpu"])
+    parent = until(lambda: process_of(workers["cpu"], run), "the run's process")
+    parent.kill()
+
+    assert ended(server, run) == "Completed"
+    names = server.state_names(run)
+    assert "Crashed" in names
+    assert names.count("AwaitingRetry") == 1, "resumed once for one crash"
+    stages = started_since(server, before)
+    assert Counter(stage["name"] for stage in stages) == {
+        "teacher's model": 1,
+        "preflight": 1,
+        "teacher's adaptation": 1,
+        "student's pruning": 1,
+        "generations": 1,
+        "student": 1,
+        "evaluation of teacher": 1,
+        "evaluation of baseline": 1,
+        "evaluation of student": 1,
+    }
+    assert {stage["run_count"] for stage in stages} == {1}
+
+    before, began = stage_runs(server), time.monotonic()
+    assert ended(server, start(server, recipe, *LONG)) == "Completed"
+    print(f"a run of the deployment with nothing left to do took {time.monotonic() - began:.0f} s")
+    assert started_since(server, before) == [], "what is there is sent nowhere"
+
+
+@pytest.mark.timeout(900)
+def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing(
+    server: PrefectServer, workers: dict[str, Worker], recipe: Path
+) -> None:
+    before = stage_runs(server)
+    run = start(server, recipe, *LONG, "student.training.seed=1")
+    student = student_at_work(server, before, workers["student-gpu"])
+    server.command("flow-run", "cancel", run)
+
+    assert ended(server, run) == "Cancelled"
+    assert ended(server, student["id"], 120) == "Cancelled"
+    until(lambda: workers["student-gpu"].running("tasks.training.worker") is None, "the end of the training", 60)
+
+    server.command("flow-run", "retry", run)
+    until(lambda: "AwaitingRetry" in server.state_names(run), "the retry", 30)
+    until(lambda: server.read(run).state_name == "Completed", "the end of the retried run", 400)
+    stages = {stage["name"]: stage["run_count"] for stage in started_since(server, before)}
+    assert stages["student"] == 2
+    assert stages["evaluation of student"] == 1
+    assert len(stages) <= 3, "the rest was there"
