@@ -9,7 +9,7 @@ EXTRA ?= cpu
 FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
 UV_INSTALL = $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_TORCH_BACKEND=$(if $(filter cpu,$(EXTRA)),cpu,auto)) $(BIN)/uv pip
 
-.PHONY: help demo test test-fast chaos lint format bench lock clean
+.PHONY: help demo test test-fast chaos lint format bench lock sbom audit clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -60,6 +60,13 @@ lock: .venv/bin/uv ## Resolve the lock files anew; pins that still fit are kept
 	$(BIN)/uv pip $(COMPILE) --extra cuda --extra demo -o requirements-cuda.lock
 	$(BIN)/uv pip $(COMPILE) --extra train --extra demo -c requirements-cuda.lock -o requirements-student.lock
 	$(BIN)/uv pip $(COMPILE) --extra workers --extra demo -c requirements-cuda.lock -o requirements-orchestrator.lock
+
+sbom: .venv/installed ## List what is installed, as CycloneDX in sbom.json
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment .venv --pyproject pyproject.toml --output-reproducible --output-file sbom.json
+
+audit: .venv/bin/uv ## Compare the locks with the public database of vulnerabilities
+	@for lock in requirements-*.lock; do \
+	    $(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip --progress-spinner off -r $$lock || exit 1; done
 
 clean: ## Remove the environment; artefacts are kept
 	rm -rf .venv

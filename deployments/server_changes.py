@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from flows.recipe import deployment_parameters, garbage_parameters, worker_direc
 PoolType = Literal["process", "docker", "kubernetes"]
 HERE = Path(__file__).parent
 PREFECT_FILE = HERE / "prefect.yaml"
+_VARIABLE = re.compile(r"{{ prefect\.variables\.(\w+) }}")
 _PARAMETERS: dict[str, Callable[..., dict[str, Any]]] = {
     f"flows.recipe.{step.__name__}": step for step in (deployment_parameters, garbage_parameters)
 }
@@ -150,6 +152,7 @@ def _deployment_changes(client: SyncPrefectClient, entry: dict[str, Any]) -> Ite
         "parameters": {},
         "directory": worker_directory()["directory"],
         "schedules": [schedule["slug"] for schedule in entry.get("schedules", ())],
+        "job_variables": _resolved(entry["work_pool"]["job_variables"]),
     }
     for step in entry["build"]:
         for function, arguments in step.items():
@@ -163,6 +166,15 @@ def _deployment_changes(client: SyncPrefectClient, entry: dict[str, Any]) -> Ite
     }
     if why := _differences(wanted, theirs):
         yield Change(what, why)
+
+
+def _resolved(job_variables: dict[str, Any]) -> dict[str, Any]:
+    """Return job variables as ``prefect deploy`` stores them: a variable of the server by its value."""
+    values = dict(job_variables)
+    for name, value in job_variables.items():
+        if isinstance(value, str) and (variable := _VARIABLE.fullmatch(value)):
+            values[name] = Variable.get(variable[1])
+    return values
 
 
 def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> str:

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from flows.child_runs import run_deployed
 from tasks.core.artifact import Artifact
-from tasks.core.caching import find_finished, run_cached
+from tasks.core.caching import find_finished, require_one_store, run_cached
 from tasks.core.storage import Store, open_store
 from tasks.generating.partition import PartitionSlots
 from tasks.generating.settings import GenerationsSettings
@@ -20,6 +20,8 @@ from tasks.generations import answer_partition, generate, plan_partitions
 from tasks.mixture import MixtureSettings, mix_generations
 
 _SPANS = TypeAdapter(list[Span])
+PartitionReport = Annotated[str, Field(pattern=r"^partitions/[0-9a-f-]{36}/[0-9]{4,}\.json$")]
+"""Key of what a partition took; a parameter that names any other could overwrite an artefact."""
 
 
 @flow(name="generation", persist_result=True, result_serializer="json")
@@ -37,9 +39,10 @@ def generate_answers(settings: GenerationsSettings, store: str, prompts: Artifac
 
 @flow(name="generation-partition")
 def generate_partition(
-    settings: GenerationsSettings, store: str, prompts: Artifact, teacher: Artifact, span: Span, report: str
+    settings: GenerationsSettings, store: str, prompts: Artifact, teacher: Artifact, span: Span, report: PartitionReport
 ) -> None:
     """Let a teacher on this worker answer one partition, and leave what it took in the store under the key ``report``."""
+    require_one_store({"store": store, "prompts": prompts, "teacher": teacher})
     effort = answer_partition(settings=settings, store=store, prompts=prompts, teacher=teacher, span=span)
     open_store(store).write(report, json.dumps(effort).encode())
 

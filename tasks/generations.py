@@ -9,15 +9,18 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.core.artifact import Artifact
+from tasks.core.artifact import Artifact, artifact_key
+from tasks.core.attempt_journal import AttemptJournal
+from tasks.core.attempts import INTERRUPTIONS, Part
 from tasks.core.caching import Stage
 from tasks.core.environment import has_cuda, prepare_libraries
 from tasks.core.errors import DataError, StageFailedError
 from tasks.core.process import LogTail, run_worker
 from tasks.core.progress import stage_logger
 from tasks.core.records import ANSWERED_PROMPTS, with_logprobs
+from tasks.core.storage import open_store
 from tasks.generating.dialogues import Dialogue
-from tasks.generating.partition import FAILURES, VISIBLE_GPUS, PartitionJob, PartitionSlots
+from tasks.generating.partition import FAILURES, ROWS, VISIBLE_GPUS, PartitionJob, PartitionSlots
 from tasks.generating.settings import GenerationsSettings
 from tasks.generating.spans import Span, cut_spans
 from tasks.generating.summary import publish_tables, summarise_rows, total_effort
@@ -26,6 +29,7 @@ STAGE = Stage("generations", version=2)
 SET_ASIDE_FILE = "set_aside.jsonl"
 EFFORT = "effort"
 _GRACE_SECONDS = 30
+_JOINING = Part(work="joining")  # all partitions have journals of their own
 
 
 @STAGE.task
@@ -57,8 +61,12 @@ def generate(
     from tasks.generating.generation import Failure, Generation
     from tasks.generating.joining import join_answers
 
-    with STAGE.draft(store, settings, prompts=prompts, teacher=teacher) as draft:
+    with (
+        STAGE.draft(store, settings, prompts=prompts, teacher=teacher) as draft,
+        AttemptJournal(open_store(store), draft.key, ROWS, None if efforts is None else _JOINING) as journal,
+    ):
         work = Generation(settings, store, prompts, teacher)
+        journal.begin(work.figures, is_working=efforts is not None or not work.unanswered)
         if efforts is None:
             efforts = [work.answer().summary()]
         else:
@@ -77,7 +85,7 @@ def generate(
         (draft.path / SET_ASIDE_FILE).write_text("".join(f"{json.dumps(row)}\n" for row in set_aside), encoding="utf-8")
         gpus = 0 if work.is_endpoint or not has_cuda() else runtime.engine.gpus
         effort = total_effort(efforts, gpus, runtime.price_per_gpu_hour)
-        draft.summary = {**summarise_rows(path), EFFORT: effort}
+        draft.summary = {**summarise_rows(path), EFFORT: effort, INTERRUPTIONS: journal.interruptions().model_dump()}
         draft.counts = {
             "rows": rows,
             "generated": effort["rows"],
@@ -87,7 +95,9 @@ def generate(
         figures = {**draft.counts, **draft.summary}
         publish_tables(f"generations-{teacher.fingerprint[:8]}", path, figures, runtime.shown_samples, seed=0)
         stage_logger().info("generations: %s", figures)
-        return draft.publish()
+        made = draft.publish()
+        journal.settle()
+        return made
 
 
 @task(name="partitions", persist_result=False, cache_policy=NO_CACHE)
@@ -130,7 +140,10 @@ def answer_partition(
     slots = slots or PartitionSlots(1, settings.runtime.engine.gpus)
     with slots.gpus() as gpus, TemporaryDirectory() as folder:
         result, file = Path(folder) / "effort.json", Path(folder) / "job.json"
-        job = PartitionJob(settings=settings, store=store, prompts=prompts, teacher=teacher, span=span, result=result)
+        wanted = artifact_key(STAGE.kind, STAGE.fingerprint(settings, {"prompts": prompts, "teacher": teacher}))
+        job = PartitionJob(
+            settings=settings, store=store, prompts=prompts, teacher=teacher, span=span, artifact=wanted, result=result
+        )
         file.write_text(job.model_dump_json(), encoding="utf-8")
         environment = {VISIBLE_GPUS: gpus}
         log = Path(folder) / "worker.log"

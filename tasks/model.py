@@ -20,7 +20,7 @@ from tasks.teachers.endpoint.url import check_url
 
 STAGE = Stage("model", version=1)
 PACKAGE_PREFIX = "package:"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 

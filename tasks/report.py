@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from tasks.core.artifact import Artifact, Record, open_file, read_record
+from tasks.core.attempts import INTERRUPTIONS, Interruptions, add_up
 from tasks.core.caching import Stage
 from tasks.core.progress import stage_logger
 from tasks.core.records import PREDICTIONS, Prediction
@@ -17,12 +18,14 @@ from tasks.metrics.accuracy import accuracy
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
 from tasks.metrics.selection import rows_by_metric
 from tasks.renderers.markdown import render_markdown
-from tasks.renderers.schema import ModelName, ModelReport, Report, Savings, Verdict
+from tasks.renderers.schema import InterruptionsReport, ModelName, ModelReport, Report, Savings, Verdict
 
-STAGE = Stage("report", version=3)
+STAGE = Stage("report", version=4)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
+_INTERRUPTIBLE = {"generations": "teacher", "student": "dataset"}
+"""Kinds whose makers record their attempts, and an input that tells these from others of the kind: mixtures have no teacher."""
 
 
 class ReportSettings(Section):
@@ -131,7 +134,30 @@ def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
             name: {"counts": record.counts, "summary": record.summary, "seconds": record.seconds}
             for name, record in records.items()
         },
+        interruptions=_interruptions(lineage),
     )
+
+
+def _interruptions(lineage: dict[str, Artifact]) -> InterruptionsReport:
+    """Look through everything that led to the report, also what the lineage has no name for: each teacher of a mixture."""
+    found: dict[str, Interruptions | None] = {}
+    waiting, seen = list(lineage.items()), set[str]()
+    while waiting:
+        name, artifact = waiting.pop(0)
+        if artifact.fingerprint in seen:
+            continue
+        seen.add(artifact.fingerprint)
+        try:
+            record = read_record(artifact)
+        except (FileNotFoundError, ValueError):  # of an earlier run, and removed since
+            continue
+        if INTERRUPTIONS in record.summary:
+            found[name] = Interruptions.model_validate(record.summary[INTERRUPTIONS])
+        elif _INTERRUPTIBLE.get(artifact.kind) in record.inputs:
+            found[name] = None
+        waiting += [(f"{role} {each.fingerprint[:8]}", each) for role, each in record.inputs.items()]
+    recorded = [figures for figures in found.values() if figures is not None]
+    return InterruptionsReport(in_all=add_up(recorded) if recorded else None, stages=found)
 
 
 def _model(record: Record, predictions: list[Prediction]) -> ModelReport:

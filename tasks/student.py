@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tasks.core.artifact import Artifact, open_file, read_record
+from tasks.core.attempt_journal import AttemptJournal
+from tasks.core.attempts import INTERRUPTIONS
 from tasks.core.caching import Stage
 from tasks.core.environment import prepare_libraries
 from tasks.core.errors import SettingsError
@@ -17,6 +19,7 @@ from tasks.training.job import TrainingJob
 from tasks.training.launch import run_training
 from tasks.training.settings import LOGPROB_METHODS, TrainingSettings
 from tasks.training.summary import publish_training, summarise_training
+from tasks.training.tally import STEPS, StepTally
 
 STAGE = Stage("student", version=2)
 METRICS_FILE = "metrics.jsonl"
@@ -46,7 +49,7 @@ def train(
     """
     _require_candidates(settings, dataset)
     inputs = {"dataset": dataset, "start": start} | ({} if teacher is None else {"teacher": teacher})
-    with STAGE.draft(store, settings, **inputs) as draft:
+    with STAGE.draft(store, settings, **inputs) as draft, AttemptJournal(open_store(store), draft.key, STEPS) as journal:
         job = TrainingJob(
             settings=settings,
             examples=open_file(dataset, EXAMPLES.file),
@@ -56,7 +59,7 @@ def train(
             workspace=draft.scratch,
         )
         with _mirrored(job, store, draft.key) as watch:
-            metrics = run_training(job, watch)
+            metrics = run_training(job, watch, StepTally(journal, job.checkpoints).take)
             findings = json.loads(job.findings.read_text(encoding="utf-8"))
             (draft.path / METRICS_FILE).write_bytes(job.metrics.read_bytes())
             prepare_libraries()
@@ -64,10 +67,13 @@ def train(
 
             (draft.path / CURVE_FILE).write_text(plot_losses(job.metrics), encoding="utf-8")
             draft.counts = {"steps": int(metrics[-1]["step"]), "weight_bytes": weight_bytes(job.output)}
-            draft.summary = summarise_training(metrics, findings)
+            interruptions = journal.interruptions()
+            draft.summary = {**summarise_training(metrics, findings), INTERRUPTIONS: interruptions.model_dump()}
             publish_training(f"student-{start.fingerprint[:8]}-figures", draft.summary)
             stage_logger().info("student: trained %s", {**draft.counts, **draft.summary})
-            return draft.publish()
+            made = draft.publish()
+            journal.settle()
+            return made
 
 
 @contextmanager

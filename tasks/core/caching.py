@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from pathlib import Path
 from typing import Any, ParamSpec
 
 from prefect import Task
@@ -18,7 +17,10 @@ from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 
 from tasks.core.artifact import Artifact, Draft, find_artifact
+from tasks.core.errors import SettingsError
 from tasks.core.fingerprint import SHORT, fingerprint
+from tasks.core.results import result_storage
+from tasks.core.secrets import without_secrets
 from tasks.core.section import Section
 from tasks.core.storage import open_store
 
@@ -56,7 +58,12 @@ class Stage:
 
         @wraps(function)
         def find_or_make(*args: P.args, **kwargs: P.kwargs) -> Artifact:
-            return self.find(self.bind(function, *args, **kwargs)) or function(*args, **kwargs)
+            try:
+                return self.find(self.bind(function, *args, **kwargs)) or function(*args, **kwargs)
+            except Exception as error:  # its message goes into states, logs and results
+                if (shown := without_secrets(error)) is error:
+                    raise
+                raise shown from None
 
         return Task(
             find_or_make,
@@ -96,13 +103,7 @@ class Stage:
             draft.discard()
 
     def _wanted(self, arguments: dict[str, Any]) -> str:
-        inputs: dict[str, Artifact] = {}
-        for name, value in arguments.items():
-            if isinstance(value, Artifact):
-                inputs[name] = value
-            elif isinstance(value, dict):
-                inputs |= {f"{name}_{key}": artifact for key, artifact in value.items() if isinstance(artifact, Artifact)}
-        return self.fingerprint(arguments["settings"], inputs)
+        return self.fingerprint(arguments["settings"], _inputs(arguments))
 
 
 @dataclass
@@ -127,35 +128,50 @@ def find_finished(stage_task: StageTask[P], *args: P.args, **kwargs: P.kwargs) -
     """Return the complete artefact that a stage would make from these arguments, or None.
 
     Raises:
+        SettingsError: If an input lies in another store than the run's.
         StoreUnreachableError: If the store does not answer.
     """
     policy = stage_task.cache_policy
     if not isinstance(policy, FingerprintPolicy) or policy.stage is None:
         raise TypeError(f"{stage_task.name} is not a stage's task")
-    return policy.stage.find(policy.stage.bind(stage_task.fn, *args, **kwargs))
+    arguments = policy.stage.bind(stage_task.fn, *args, **kwargs)
+    require_one_store(arguments)
+    return policy.stage.find(arguments)
 
 
-def result_storage(store: str) -> Any:
-    """Return where Prefect keeps a stage's small JSON results: beside the artefacts, in the same store.
+def require_one_store(arguments: dict[str, Any]) -> None:
+    """Refuse inputs that lie elsewhere than in the run's store.
 
-    Returns:
-        A folder for a local store; for S3 a storage block, saved under a name derived from the store's URL. The block holds
-        no credentials: they come from the worker's environment.
+    A handle is a flow's parameter: whoever gives it must not take the worker to another place than the run says.
+
+    Args:
+        arguments: A stage's arguments by name; ``store`` is one of them.
+
+    Raises:
+        SettingsError: If an input lies in another store.
     """
-    url = open_store(store).url
-    if not url.startswith("s3://"):
-        return Path(url) / "prefect"
-    from prefect.filesystems import RemoteFileSystem
+    url = open_store(arguments["store"]).url
+    for name, artifact in _inputs(arguments).items():
+        if artifact.store != url:
+            raise SettingsError(f"the input {name} lies in the store {artifact.store}, wanted one in {url}; copy it there first")
 
-    name = f"potstill-{fingerprint(url)[:SHORT]}"
-    RemoteFileSystem(basepath=f"{url}/prefect").save(name, overwrite=True)
-    return f"remote-file-system/{name}"
+
+def _inputs(arguments: dict[str, Any]) -> dict[str, Artifact]:
+    """Return the artefacts among a stage's arguments, those of a dict by its name and their key."""
+    inputs: dict[str, Artifact] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Artifact):
+            inputs[name] = value
+        elif isinstance(value, dict):
+            inputs |= {f"{name}_{key}": artifact for key, artifact in value.items() if isinstance(artifact, Artifact)}
+    return inputs
 
 
 def run_cached(stage_task: StageTask[P], *args: P.args, **kwargs: P.kwargs) -> Artifact:
     """Run a stage's task, or take the artefact that is already there.
 
     Raises:
+        SettingsError: If an input lies in another store.
         StoreUnreachableError: If the store does not answer; the work is not started.
     """
     finished = find_finished(stage_task, *args, **kwargs)

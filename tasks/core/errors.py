@@ -6,7 +6,13 @@ derive it from one of the two families and keep its single message argument: Pre
 
 
 class PotstillError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose; the secrets of the environment are withheld from the message."""
+
+    def __init__(self, *args: object) -> None:
+        """Take the message, which may quote a library's."""
+        from tasks.core.secrets import withhold  # not before: it needs these classes
+
+        super().__init__(*(withhold(value) if isinstance(value, str) else value for value in args))
 
 
 class TerminalError(PotstillError):

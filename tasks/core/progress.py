@@ -10,6 +10,10 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
+from tasks.core.secrets import guard_logs
+
+guard_logs()  # here, because every process that does a run's work loads this module before it works
+
 INTERVAL_SECONDS = 5.0
 
 

@@ -1,7 +1,9 @@
 """Where a model's weights are, and whether they are safe to load."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from tasks.core.artifact import Artifact, open_folder, read_record
 from tasks.core.errors import ModelError
@@ -17,11 +19,20 @@ REVISION = "revision"
 ENDPOINT = "endpoint"
 """Summary field of a teacher that has no weights here: the settings of the endpoint that runs it."""
 
-_EXECUTABLE = {".py", ".bin", ".pt", ".pth", ".pkl"}
+_EXECUTABLE = {
+    *(".bin", ".ckpt", ".h5", ".joblib", ".keras", ".msgpack", ".pickle", ".pkl", ".pt", ".pt2", ".pth"),
+    *(".dll", ".dylib", ".py", ".pyc", ".pyd", ".so"),
+}
+"""Weights in formats that may hold code, and code."""
+
+_DOWNLOADED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def locate_weights(model: Artifact) -> Path:
     """Return the local folder of a model's weights, fetching them from the hub or the store when needed.
+
+    Wherever they come from, they have passed ``refuse_code`` when this returns.
 
     Args:
         model: A ``model`` or ``student`` artefact.
@@ -33,39 +44,85 @@ def locate_weights(model: Artifact) -> Path:
     if ENDPOINT in summary:
         raise ModelError(f"{summary[ENDPOINT]['model']} runs behind an endpoint and has no weights here; give a model instead")
     reference = summary.get(REFERENCE)
-    if reference is None:
-        return open_folder(model, WEIGHTS)
-    folder = Path(reference)
+    folder = open_folder(model, WEIGHTS) if reference is None else Path(reference)
     if not folder.is_dir():
+        revision = summary.get(REVISION)
+        if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
+            raise ModelError(
+                f"{reference} is no folder on this machine, and {revision!r} is no commit of the hub's; "
+                "give the folder on every worker, or a hub model with its 40-digit commit hash"
+            )
         from huggingface_hub import snapshot_download
 
-        wanted = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-        folder = Path(snapshot_download(reference, revision=summary[REVISION], allow_patterns=wanted))
+        folder = Path(snapshot_download(str(reference), revision=revision, allow_patterns=_DOWNLOADED))
     refuse_code(folder)
     return folder
 
 
 def refuse_code(folder: Path) -> None:
-    """Refuse a model that could run code when it is loaded.
+    """Refuse a model that could run code when it is loaded, or have files loaded that are not its own.
 
     Raises:
-        ModelError: If the folder has pickled weights or Python files, or a configuration that names some.
+        ModelError: If there is no such folder; if it has weights in another format than safetensors, code, or links that lead out
+            of it; if a configuration names code, the index of the weights names files elsewhere, or it is an adapter, which
+            Transformers would load another model for.
     """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder; give a folder of safetensors weights with their tokenizer, or a .gguf file")
+    allowed = _roots(folder)
     for path in sorted(folder.rglob("*")):
-        if path.suffix in _EXECUTABLE:
+        if path.suffix.lower() in _EXECUTABLE:
             raise ModelError(f"{path} could run code when loaded; convert the model to safetensors without custom code")
-    for name in ("config.json", "tokenizer_config.json"):
-        file = folder / name
-        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        if "auto_map" in values and not _is_built_in(values.get("model_type")):
-            raise ModelError(f"{file} names custom code (auto_map), which is never run; use a model that Transformers knows")
+        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in allowed):
+            raise ModelError(f"{path} is a link that leads out of the model's folder; copy the file there instead")
+        if path.name.endswith("config.json"):
+            _refuse_custom_code(path)
+        elif path.name.endswith(".index.json"):
+            _refuse_foreign_files(path)
 
 
-def _is_built_in(model_type: str | None) -> bool:
+def _roots(folder: Path) -> list[Path]:
+    """Return where a model's links may lead: its folder, and in the hub's cache also the folder of the same model's files."""
+    real = folder.resolve()
+    return [real, real.parent.parent / "blobs"] if real.parent.name == "snapshots" else [real]
+
+
+def _refuse_custom_code(file: Path) -> None:
+    if file.name == "adapter_config.json":
+        raise ModelError(f"{file} is an adapter's, and has another model loaded; merge the adapter into its model and give that")
+    values = _read_object(file)
+    if _names(values, "auto_map") and not _is_built_in(values.get("model_type")):
+        raise ModelError(f"{file} names custom code (auto_map), which is never run; use a model that Transformers knows")
+
+
+def _refuse_foreign_files(file: Path) -> None:
+    shards = _read_object(file).get("weight_map")
+    for name in set(shards.values()) if isinstance(shards, dict) else set():
+        if not isinstance(name, str) or Path(name).name != name or Path(name).suffix != ".safetensors":
+            raise ModelError(f"{file} names {name!r} as weights, wanted a safetensors file beside it; save the model anew")
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read ({type(error).__name__}); fetch the model again") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{file} is no JSON object; fetch the model again")
+    return values
+
+
+def _names(value: Any, key: str) -> bool:
+    if isinstance(value, dict):
+        return key in value or any(_names(item, key) for item in value.values())
+    return isinstance(value, list) and any(_names(item, key) for item in value)
+
+
+def _is_built_in(model_type: Any) -> bool:
     """Return whether Transformers has this kind of model itself; then the code that its files name is not needed."""
     from transformers import CONFIG_MAPPING
 
-    return model_type in CONFIG_MAPPING
+    return isinstance(model_type, str) and model_type in CONFIG_MAPPING
 
 
 def weight_bytes(folder: Path) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.core.artifact import Artifact, read_record
+from tasks.core.attempts import Figures
 from tasks.core.errors import StageFailedError
 from tasks.core.ledger import Ledger
 from tasks.core.progress import Progress
@@ -68,6 +69,8 @@ class Generation:
         """Answers that the ledger had."""
         self.unanswered = [dialogue.prompt["id"] for dialogue in self._asker.waiting]
         """Ids of the prompts that are still to be asked, once for every sample."""
+        self._found = len(self._asker.answered)
+        self._writer: ShardWriter | None = None
 
     def answer(self) -> Effort:
         """Let the teacher answer what the ledger lacks.
@@ -91,6 +94,7 @@ class Generation:
             vocabulary_size(self._teacher),
         )
         with ShardWriter(self.ledger, self._spill, reader.rows, runtime.shard_rows, runtime.shard_seconds) as writer:
+            self._writer = writer
             effort = answer_all(
                 lambda: open_teacher(self._teacher, settings, self._labels, open_store(self._store), self.ledger.namespace),
                 self._asker,
@@ -103,6 +107,13 @@ class Generation:
         if lost and not self.is_endpoint:
             raise StageFailedError(f"{lost} of {self.rows} rows ended in an engine error; run again, the rest is kept")
         return effort
+
+    def figures(self) -> Figures:
+        """Return how many different answers there are by now, and how many of them are in the ledger or wait for it."""
+        if self._writer is None:
+            return Figures(self._found, self._found)
+        taken, kept = self._writer.taken, self._writer.kept
+        return Figures(self._found + taken, self._found + min(kept, taken))  # a shard that was slow may be kept twice
 
     def failures(self) -> list[Failure]:
         """Return the rows that the teacher gave no answer to."""

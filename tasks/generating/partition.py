@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -18,13 +18,18 @@ from types import FrameType
 from pydantic import BaseModel
 
 from tasks.core.artifact import Artifact
+from tasks.core.attempt_journal import AttemptJournal
+from tasks.core.attempts import Part
 from tasks.core.environment import prepare_libraries
 from tasks.core.errors import PreemptedError, SettingsError
 from tasks.core.process import STOPPED, end_with_parent
+from tasks.core.storage import open_store
 from tasks.generating.settings import GenerationsSettings
 from tasks.generating.spans import Span
 
 FAILURES = "failures"
+ROWS = "rows"
+"""What a journal counts: different answers; prompts that ask the very same share one."""
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -81,6 +86,8 @@ class PartitionJob(BaseModel):
     prompts: Artifact
     teacher: Artifact
     span: Span
+    artifact: str | None = None
+    """Folder of the generations in the store, for the journal of this attempt at a part of them; None: it keeps none."""
     result: Path
     """JSON file to write: ``Effort.summary``, and under ``FAILURES`` the rows without an answer."""
 
@@ -95,12 +102,22 @@ def main(job_file: str) -> int:
 
     job = PartitionJob.model_validate_json(Path(job_file).read_text(encoding="utf-8"))
     try:
-        work = Generation(job.settings, job.store, job.prompts, job.teacher, job.span)
-        effort = work.answer()
+        with _journal(job) as journal:
+            work = Generation(job.settings, job.store, job.prompts, job.teacher, job.span)
+            if journal is not None:
+                journal.begin(work.figures, is_working=not work.unanswered)
+            effort = work.answer()
     except KeyboardInterrupt:  # the open shard is committed by now
         return STOPPED
     job.result.write_text(json.dumps({**effort.summary(), FAILURES: work.failures()}), encoding="utf-8")
     return 0
+
+
+def _journal(job: PartitionJob) -> AbstractContextManager[AttemptJournal | None]:
+    if job.artifact is None:
+        return nullcontext()
+    part = Part(lower=job.span.lower, upper=job.span.upper)
+    return AttemptJournal(open_store(job.store), job.artifact, ROWS, part)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

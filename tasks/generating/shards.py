@@ -12,6 +12,7 @@ from tasks.core.errors import TransientError
 from tasks.core.ledger import Ledger
 from tasks.core.progress import stage_logger
 from tasks.core.records import Generation
+from tasks.generating.asking import FAILURES
 from tasks.generating.spill import Spill
 from tasks.teachers.exchange import Completion
 
@@ -59,6 +60,10 @@ class ShardWriter:
         self._under_way: deque[tuple[Future[None], list[Answered]]] = deque()
         self._failure: Exception | None = None
         self._is_spilling = False
+        self.taken = 0
+        """Answers that were added, failed ones left out."""
+        self.kept = 0
+        """Those of them that a kill does not lose any more: they are in the ledger, or wait on this machine."""
         self.committed = 0
         self.spilled = 0
         """Rows that wait on this machine."""
@@ -108,6 +113,7 @@ class ShardWriter:
             DataError: If an answer does not fit the ledger's schema.
         """
         self._open.append(answered)
+        self.taken += answered.completion.finish_reason not in FAILURES
         if len(self._open) >= self._rows or time.monotonic() - self._opened > self._seconds:
             self._submit()
         while len(self._under_way) > _SHARDS_UNDER_WAY or (self._under_way and self._under_way[0][0].done()):
@@ -142,6 +148,7 @@ class ShardWriter:
     def _commit(self, rows: list[Generation]) -> None:
         try:
             self.committed += self._ledger.commit(rows)
+            self.kept += _answers(rows)
         except TransientError as error:
             self._is_spilling = True
             if not self._keep(rows):
@@ -152,4 +159,9 @@ class ShardWriter:
     def _keep(self, rows: list[Generation]) -> bool:
         kept = self._spill.keep(rows)
         self.spilled += len(rows) if kept else 0
+        self.kept += _answers(rows) if kept else 0
         return kept
+
+
+def _answers(rows: list[Generation]) -> int:
+    return sum(row["finish_reason"] not in FAILURES for row in rows)

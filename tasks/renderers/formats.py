@@ -36,6 +36,13 @@ def milliseconds(interval: Interval) -> str:
     return f"{value} ({1e3 * interval.low:.1f} to {1e3 * interval.high:.1f})"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits its length."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def mebibytes(size_bytes: float | None) -> str:
     """Return a size in MiB."""
     return UNKNOWN if size_bytes is None else f"{size_bytes / 2**20:,.0f} MiB"

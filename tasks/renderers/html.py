@@ -6,6 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.renderers.formats import share, times, with_interval
+from tasks.renderers.interruptions import COLUMNS, interruption_line, interruption_rows
 from tasks.renderers.markdown import VERDICTS, comparison_rows, table_rows
 from tasks.renderers.plots import plot_costs, plot_losses, plot_scores
 from tasks.renderers.schema import Report
@@ -38,5 +39,8 @@ def render_html(report: Report, losses: Path) -> str:
         ],
         rows=table_rows(report),
         comparisons=comparison_rows(report),
+        interruptions=interruption_line(report),
+        interruption_columns=COLUMNS[1:],
+        interruption_rows=interruption_rows(report),
         plots=plots,
     )

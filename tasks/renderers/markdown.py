@@ -1,6 +1,7 @@
 """report.md: the result as a table, for a pull request, a model card or the Prefect UI."""
 
 from tasks.renderers.formats import mebibytes, milliseconds, money, share, times, with_interval
+from tasks.renderers.interruptions import COLUMNS, interruption_line, interruption_rows
 from tasks.renderers.schema import Report
 
 VERDICTS = {"ship": "Ship it", "do_not_ship": "Do not ship it", "inconclusive": "Inconclusive"}
@@ -51,8 +52,14 @@ def render_markdown(report: Report) -> str:
         f"# {report.name}: {VERDICTS[report.verdict]}\n\n{report.reason}.\n\n"
         f"{report.items} test items; shares with 95 % intervals.\n\n"
         f"| | teacher | baseline | student |\n|---|---|---|---|\n{rows}\n\n"
-        f"| comparison | |\n|---|---|\n{comparisons}\n"
+        f"| comparison | |\n|---|---|\n{comparisons}\n\n"
+        f"Interruptions: {interruption_line(report)}\n{_interruptions(report)}"
     )
+
+
+def _interruptions(report: Report) -> str:
+    rows = "".join(f"| {' | '.join(_cell(value) for value in row)} |\n" for row in interruption_rows(report))
+    return f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n{rows}" if rows else ""
 
 
 def _cell(text: str) -> str:

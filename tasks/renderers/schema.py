@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.core.artifact import Artifact
+from tasks.core.attempts import Interruptions
 from tasks.metrics.intervals import Interval
 
 ModelName = Literal["teacher", "baseline", "student"]
@@ -53,6 +54,17 @@ class Savings(BaseModel):
     """How many times the teacher's load the student carries."""
 
 
+class InterruptionsReport(BaseModel):
+    """What was lost to kills, preemptions and failures on the way to the report; see ``tasks/core/attempts.py`` for the terms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    in_all: Interruptions | None
+    """All stages together; None if none of them recorded it."""
+    stages: dict[str, Interruptions | None]
+    """Each stage that answers or trains; None where it was made by a release that did not record it."""
+
+
 class Report(BaseModel):
     """The whole of report.json."""
 
@@ -79,3 +91,5 @@ class Report(BaseModel):
     """Every artefact that led to the report."""
     stages: dict[str, dict[str, Any]]
     """Counts, summary and seconds of every stage."""
+    interruptions: InterruptionsReport
+    """Attempts, lost work and goodput of every stage that led to the report, those of an earlier run included."""

@@ -6,6 +6,7 @@ write its reader here as a file of its own and add its line to ``READERS``.
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ READERS: dict[str, Callable[[str, BinaryIO], Iterator[SourceRow]]] = {
     ".jsonl": read_jsonl,
     ".parquet": read_parquet,
 }
+
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:(?!::)[^?#*\[\]\\\x00-\x1f])+")
 
 __all__ = ["HUB_PREFIX", "READERS", "SourceRow", "read_source", "source_identity"]
 
@@ -54,7 +57,7 @@ def source_identity(source: str) -> str:
     """Return what identifies a source's content wherever it lies: a SHA-256, or a hub data set's id and revision.
 
     Raises:
-        SettingsError: If there is no such file.
+        SettingsError: If there is no such file, or the URL is of another kind.
     """
     if source.startswith(HUB_PREFIX):
         return hub_identity(source.removeprefix(HUB_PREFIX))
@@ -70,6 +73,8 @@ def source_identity(source: str) -> str:
 @contextmanager
 def _open(source: str) -> Iterator[BinaryIO]:
     if source.startswith("s3://"):
+        if not _S3.fullmatch(source) or ".." in source.split("/"):
+            raise SettingsError(f"the source {source!r} is not of the form s3://bucket/key: no chains (::), queries or patterns")
         try:
             with reaching(source), s3_filesystem().open(source, "rb") as raw, io.BufferedReader(raw) as file:
                 yield file

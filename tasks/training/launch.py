@@ -21,12 +21,15 @@ WARNING = "training: "
 """How a line of the worker's log begins that the user should see."""
 
 
-def run_training(job: TrainingJob, watch: Callable[[], None] | None = None) -> list[dict[str, Any]]:
+def run_training(
+    job: TrainingJob, watch: Callable[[], None] | None = None, on_step: Callable[[int], None] | None = None
+) -> list[dict[str, Any]]:
     """Run a training in processes of its own until it ends.
 
     Args:
         job: The training; its workspace exists, and holds the checkpoints of an earlier attempt if there was one.
         watch: Called twice a second meanwhile.
+        on_step: Called with every step that the training logs, and first with the one that it goes on from.
 
     Returns:
         The metrics that the training logged, oldest first, those of earlier attempts included.
@@ -39,7 +42,7 @@ def run_training(job: TrainingJob, watch: Callable[[], None] | None = None) -> l
     job_file = job.workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
     job.status.unlink(missing_ok=True)
-    progress = _TrainingProgress(job.metrics)
+    progress = _TrainingProgress(job.metrics, on_step)
     runtime = job.settings.runtime
     options = torchrun_options(runtime, job.workspace.name)
     if runtime.nodes > 1:
@@ -122,14 +125,16 @@ def _what_failed(status: dict[str, str], ended: StageFailedError) -> Exception:
 class _TrainingProgress:
     """Shows what was added to a metrics file since it last looked."""
 
-    def __init__(self, metrics: Path) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Path, on_step: Callable[[int], None] | None) -> None:
+        self._metrics, self._on_step = metrics, on_step
         self._seen = len(read_metrics(metrics))
         self._progress: Progress | None = None
 
     def show(self) -> None:
         rows = read_metrics(self._metrics)
         for row in rows[self._seen :]:
+            if self._on_step is not None:
+                self._on_step(int(row["step"]))
             if self._progress is None:
                 self._progress = Progress("training: steps", int(row["max_steps"]), done=int(row["step"]))
             shown = {name: row[name] for name in _SHOWN if name in row}

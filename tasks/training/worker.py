@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tasks.core.environment import prepare_libraries
 from tasks.core.process import STOPPED, end_with_parent
+from tasks.core.secrets import withhold
 from tasks.trainers import METHODS
 from tasks.training.job import TrainingJob
 from tasks.training.launch import WARNING
@@ -40,7 +41,7 @@ def main(job_file: str) -> int:
         try:
             finished = method.train(job)
         except Exception as error:
-            _tell(job, state="failed", error=type(error).__name__, message=str(error))
+            _tell(job, state="failed", error=type(error).__name__, message=withhold(str(error)))
             raise
         if is_first:
             _tell(job, state="finished" if finished else "stopped")

@@ -5,8 +5,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from tasks.core.artifact import Artifact
+from tasks.core.attempts import Interruptions, add_up
 from tasks.metrics.intervals import Interval
-from tasks.renderers.schema import ModelReport, Report, Savings
+from tasks.renderers.schema import InterruptionsReport, ModelReport, Report, Savings
 
 STAGES = (
     "prompts",
@@ -17,6 +18,11 @@ STAGES = (
     "teacher_evaluation",
     "baseline_evaluation",
     "student_evaluation",
+)
+
+UNDISTURBED = Interruptions(attempts=1, killed=0, preempted=0, failed=0, seconds=50, lost_seconds=0, lost={}, goodput=1)
+DISTURBED = Interruptions(
+    attempts=4, killed=2, preempted=1, failed=0, seconds=400, lost_seconds=41, lost={"rows": 1400, "steps": 1}, goodput=0.8975
 )
 
 
@@ -48,7 +54,14 @@ def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher'
             for stage in STAGES
         },
         stages={stage: {"counts": {}, "summary": {}, "seconds": {"total": 12.34}} for stage in STAGES},
+        interruptions=interruptions_of(generations=UNDISTURBED, student=UNDISTURBED),
     )
+
+
+def interruptions_of(**stages: Interruptions | None) -> InterruptionsReport:
+    """Return what a report says of stages' interruptions."""
+    recorded = [figures for figures in stages.values() if figures is not None]
+    return InterruptionsReport(in_all=add_up(recorded) if recorded else None, stages=stages)
 
 
 def write_losses(folder: Path) -> Path:

@@ -9,10 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.metrics.intervals import Interval
+from tasks.renderers.formats import duration
 from tasks.renderers.html import render_html
+from tasks.renderers.interruptions import interruption_rows
 from tasks.renderers.markdown import comparison_rows, render_markdown, table_rows
 from tasks.renderers.schema import Report
-from tests.renderers.reports import STAGES, sample_report, write_losses
+from tests.renderers.reports import DISTURBED, STAGES, UNDISTURBED, interruptions_of, sample_report, write_losses
 
 HOSTILE = """</title><script>alert(1)</script><img src=x onerror="alert('2')">&"""
 LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -93,6 +95,41 @@ def test_what_is_not_known_is_a_dash_in_every_form(losses: Path) -> None:
     drawn = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", costs)]
     assert drawn.count("-") == 2
     assert {"421", "423", "171", "61.2"} <= set(drawn)
+
+
+def test_interruptions_are_a_line_and_a_table_by_stage(losses: Path) -> None:
+    disturbed = interruptions_of(generations=DISTURBED, student=UNDISTURBED)
+    report = sample_report().model_copy(update={"interruptions": disturbed})
+    line = "5 attempts, 2 killed, 1 preempted, 41 s of work lost (1,400 rows, 1 step), goodput 90.9%"
+    lines = render_markdown(report).splitlines()
+    page = Page(render_html(report, losses)).text
+
+    assert f"Interruptions: {line}" in lines
+    assert f"Interruptions: {line}." in page
+    assert "| generations | 4 | 2 killed, 1 preempted | 7 min | 41 s (1,400 rows, 1 step) | 89.8% |" in lines
+    assert "| student | 1 | none | 50 s | none | 100.0% |" in lines
+    assert not [value for row in interruption_rows(report) for value in row if value not in page]
+
+
+def test_a_distillation_that_nothing_disturbed_has_a_line_and_no_table(losses: Path) -> None:
+    text = render_markdown(sample_report())
+    assert text.endswith("\nInterruptions: none\n")
+    assert "Interruptions: none." in Page(render_html(sample_report(), losses)).text
+    assert interruption_rows(sample_report()) == []
+
+
+def test_interruptions_that_an_earlier_release_did_not_record_are_not_called_none(losses: Path) -> None:
+    old = sample_report().model_copy(update={"interruptions": interruptions_of(generations=None, student=None)})
+    mixed = sample_report().model_copy(update={"interruptions": interruptions_of(generations=None, student=UNDISTURBED)})
+
+    assert "Interruptions: not recorded" in render_markdown(old).splitlines()
+    assert "Interruptions: not recorded." in Page(render_html(old, losses)).text
+    assert "Interruptions: none (not recorded for generations)" in render_markdown(mixed).splitlines()
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (9000, "2.5 h")])
+def test_a_duration_has_the_unit_of_its_length(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
 
 
 def test_a_name_cannot_break_the_table() -> None:

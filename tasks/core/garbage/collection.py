@@ -11,7 +11,14 @@ from tasks.core.garbage.layout import Layout, Limits
 from tasks.core.garbage.local_files import find_copies, find_scratch
 from tasks.core.garbage.piece import Piece
 from tasks.core.garbage.references import References
-from tasks.core.garbage.unfinished import find_mirrors, find_partitions, find_probes, find_results, find_torn_writes
+from tasks.core.garbage.unfinished import (
+    find_journals,
+    find_mirrors,
+    find_partitions,
+    find_probes,
+    find_results,
+    find_torn_writes,
+)
 from tasks.core.storage import Store
 
 _SHOWN_NAMES = 10
@@ -80,6 +87,7 @@ class Garbage:
             *find_leftovers(store, layout, limits, references),
             *find_shards(store, layout, limits),
             *find_mirrors(store, layout, limits),
+            *find_journals(store, layout, limits),
             *find_partitions(store, layout, limits),
             *find_results(store, layout, limits, going),
             *find_probes(store, layout, limits),

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from tasks.core.artifact import RECORD
 from tasks.core.listing import StoredObject
 
-LEDGER, MIRRORS, RESULTS, PARTITIONS, PROBES = "ledger", "checkpoints", "prefect", "partitions", "probe"
+LEDGER, MIRRORS, JOURNALS, RESULTS, PARTITIONS, PROBES = "ledger", "checkpoints", "attempts", "prefect", "partitions", "probe"
 ARTIFACT_KEY = re.compile(r"[^/]+/[0-9a-f]{16}")
-_RESERVED = {LEDGER, MIRRORS, RESULTS, PARTITIONS, PROBES, "batches"}
+_RESERVED = {LEDGER, MIRRORS, JOURNALS, RESULTS, PARTITIONS, PROBES, "batches"}
 _IN_ARTIFACT = re.compile(rf"({ARTIFACT_KEY.pattern})/(.+)")
 _ATTEMPT_FILE = re.compile(r"[0-9a-f]{8}/.+")
 _DAMAGED = re.compile(r"damaged-[0-9a-f]{8}\.json")
@@ -80,6 +80,8 @@ class Layout:
         """The ledger's shards by the folder of their ledger."""
         self.mirrors: dict[str, list[StoredObject]] = defaultdict(list)
         """Copies of checkpoints by the key of the artefact that is being trained."""
+        self.journals: dict[str, list[StoredObject]] = defaultdict(list)
+        """How far attempts came, by the key of the artefact that they were to make."""
         self.partitions: dict[str, list[StoredObject]] = defaultdict(list)
         """Plans and reports of partitions by their folder."""
         self.results: list[StoredObject] = []
@@ -100,6 +102,8 @@ class Layout:
             self.shards[f"{LEDGER}/{shard[1]}"].append(stored)
         elif top == MIRRORS and (mirror := _IN_ARTIFACT.fullmatch(rest)):
             self.mirrors[mirror[1]].append(stored)
+        elif top == JOURNALS and (journal := _IN_ARTIFACT.fullmatch(rest)):
+            self.journals[journal[1]].append(stored)
         elif top == PARTITIONS and (report := _PARTITION_FILE.fullmatch(rest)):
             self.partitions[f"{top}/{report[1]}"].append(stored)
         elif top == RESULTS:

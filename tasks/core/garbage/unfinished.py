@@ -1,10 +1,10 @@
-"""What runs leave beside artefacts: copies of checkpoints, plans of partitions, Prefect's results, probes, torn writes."""
+"""What runs leave beside artefacts: copies of checkpoints, journals, partitions, Prefect's results, probes, torn writes."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
 
 from tasks.core.artifact import artifact_key
-from tasks.core.garbage.layout import ARTIFACT_KEY, MIRRORS, Layout, Limits, is_known_place
+from tasks.core.garbage.layout import ARTIFACT_KEY, JOURNALS, MIRRORS, Layout, Limits, is_known_place
 from tasks.core.garbage.piece import Piece, objects_piece
 from tasks.core.listing import StoredObject, UnfinishedWrite
 from tasks.core.storage import Store
@@ -20,6 +20,18 @@ def find_mirrors(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece
             why = "its training was given up"
         if why:
             yield _folder_piece(store, "checkpoints", why, f"{MIRRORS}/{key}", objects)
+
+
+def find_journals(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
+    """Yield journals of attempts whose figures are in a record, or at work that was given up."""
+    for key, objects in layout.journals.items():
+        why = None
+        if layout.is_complete(key) and limits.is_old(*objects):
+            why = "what it tells of was made"
+        elif limits.is_given_up(*objects):
+            why = "what it tells of was given up"
+        if why:
+            yield _folder_piece(store, "journal", why, f"{JOURNALS}/{key}", objects)
 
 
 def find_partitions(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:

@@ -52,6 +52,18 @@ def test_rows_are_never_dropped_and_shards_that_nobody_committed_are(store_url: 
     assert waiting.exists()
 
 
+def test_journals_of_attempts_go_once_the_work_is_done_or_given_up(store_url: str) -> None:
+    store = open_store(store_url)
+    _, student, _ = lineage(store_url)
+    resting = "generations/00000000000000aa"
+    for key in (student.key, resting):
+        store.write(f"attempts/{key}/{'0' * 32}.json", b"{}")
+    old = moment(store_url)
+    assert found(collect(store_url, old, unfinished=YEAR)) == {"journal": {f"attempts/{student.key}"}}
+    assert found(collect(store_url, old)) == {"journal": {f"attempts/{resting}"}}
+    assert store.keys("attempts") == []
+
+
 def test_copies_of_checkpoints_go_once_the_training_is_done_or_given_up(store_url: str) -> None:
     store = open_store(store_url)
     _, student, _ = lineage(store_url)
