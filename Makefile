@@ -37,8 +37,10 @@ test: .venv/installed-dev ## Install, then run all tests
 test-fast: .venv/installed-dev ## Only the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
 
-chaos: .venv/installed-dev ## Kill runs and engines dozens of times; takes twenty minutes
-	$(BIN)/python -m pytest -s tests/chaos
+N ?= 20
+SEED ?= 0
+chaos: .venv/installed-dev ## Kill runs, engines and machines at random, N=20 times in whole runs; half an hour
+	CHAOS_KILLS=$(N) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -s tests/chaos
 
 lint: .venv/installed-dev ## Style, import borders and types
 	$(BIN)/ruff format --check .

@@ -21,13 +21,12 @@ from prefect.states import Cancelled
 from flows.dispatch import Stages
 from flows.store_outage import STATE
 from flows.training import train_student
-from tasks.core.artifact import Artifact, open_file
+from tasks.core.artifact import Artifact, find_artifact, open_file
 from tasks.core.caching import Stage
 from tasks.core.errors import DataError, GivenUpError
 from tasks.core.records import EXAMPLES
 from tasks.core.recovery import RecoverySettings
 from tasks.core.s3 import s3_filesystem
-from tasks.core.storage import open_store
 from tasks.dataset import DatasetSettings
 from tasks.model import ModelSettings, prepare_model
 from tasks.student import METRICS_FILE, train
@@ -240,7 +239,7 @@ def test_a_store_that_goes_away_is_waited_for(
 
     assert made.counts["steps"] == STEPS
     assert run.run_count == 2
-    assert open_store(store).keys(f"student/{made.fingerprint}")
+    assert find_artifact(store, "student", made.fingerprint) == made
 
 
 def test_the_parent_says_where_its_child_is_and_how_far(
