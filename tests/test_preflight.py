@@ -9,6 +9,7 @@ import pytest
 
 from tasks.core.artifact import Artifact, Draft, open_file, read_record
 from tasks.core.errors import ModelError, SettingsError
+from tasks.core.fingerprint import fingerprint
 from tasks.core.weights import WEIGHTS, locate_weights
 from tasks.model import ModelSettings, prepare_endpoint, prepare_model
 from tasks.preflight import FINDINGS_FILE, PreflightSettings, check_memory, check_models, plan_preflight
@@ -106,7 +107,7 @@ def test_an_earlier_students_weights_are_not_read_and_its_terms_are_those_of_all
 
 def publish(store: Path, kind: str, inputs: dict[str, Artifact], weights: Path | None = None) -> Artifact:
     """Write an artefact as an earlier run left it."""
-    draft = Draft(str(store), kind, f"{kind:a<64}", 1, {}, inputs)
+    draft = Draft(str(store), kind, fingerprint(kind), 1, {}, inputs)
     if weights is not None:
         shutil.copytree(weights, draft.path / WEIGHTS)
     return draft.publish()
