@@ -259,7 +259,7 @@ def reaching(url: str) -> Iterator[None]:
             raise
         raise StoreUnreachableError(
             f"the store {url} does not answer ({type(error).__name__}: {error}); "
-            "check its address, credentials, quota and disk space, then run again: finished work is kept"
+            "check its address, credentials, quota, disk space and this machine's clock, then run again: finished work is kept"
         ) from error
 
 
