@@ -10,28 +10,17 @@ from tasks.core.listing import StoredObject, UnfinishedWrite
 from tasks.core.storage import Store
 
 
-def find_mirrors(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
-    """Yield copies of checkpoints of trainings that finished, or that rested for so long that they were given up."""
-    for key, objects in layout.mirrors.items():
-        why = None
-        if layout.is_complete(key) and limits.is_old(*objects):
-            why = "its training finished"
-        elif limits.is_given_up(*objects):
-            why = "its training was given up"
-        if why:
-            yield _folder_piece(store, "checkpoints", why, f"{MIRRORS}/{key}", objects)
+def find_besides(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
+    """Yield what stands beside an artefact while it is made: copies of checkpoints, journals of attempts.
 
-
-def find_journals(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
-    """Yield journals of attempts whose figures are in a record, or at work that was given up."""
-    for key, objects in layout.journals.items():
-        why = None
-        if layout.is_complete(key) and limits.is_old(*objects):
-            why = "what it tells of was made"
-        elif limits.is_given_up(*objects):
-            why = "what it tells of was given up"
-        if why:
-            yield _folder_piece(store, "journal", why, f"{JOURNALS}/{key}", objects)
+    It goes once the artefact is there, or when the work rested for so long that it was given up.
+    """
+    for what, top, folders in (("checkpoints", MIRRORS, layout.mirrors), ("journal", JOURNALS, layout.journals)):
+        for key, objects in folders.items():
+            if layout.is_complete(key) and limits.is_old(*objects):
+                yield _folder_piece(store, what, "what it helped to make is finished", f"{top}/{key}", objects)
+            elif limits.is_given_up(*objects):
+                yield _folder_piece(store, what, "its work was given up", f"{top}/{key}", objects)
 
 
 def find_partitions(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
