@@ -12,8 +12,7 @@ from tasks.core.garbage.local_files import find_copies, find_scratch
 from tasks.core.garbage.piece import Piece
 from tasks.core.garbage.references import References
 from tasks.core.garbage.unfinished import (
-    find_journals,
-    find_mirrors,
+    find_besides,
     find_partitions,
     find_probes,
     find_results,
