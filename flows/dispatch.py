@@ -1,7 +1,10 @@
 """Runs a stage where it belongs, unless its artefact is already there: then nothing is started, and the UI shows it as Cached."""
 
 import time
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
+from uuid import uuid4
 
 from prefect import Flow, Task
 
@@ -60,6 +63,7 @@ class Stages:
     def _run_here(self, stage_flow: Flow[..., Artifact], label: str, arguments: dict[str, Any]) -> Artifact:
         budget = Budget(self._recovery)
         named = stage_flow.with_options(flow_run_name=label, result_storage=result_storage(self._store))
+        named.fn = _never_met_before(named.fn)
         while True:
             try:
                 return named(**arguments)
@@ -83,3 +87,19 @@ class Stages:
         if made is None:
             raise StageFailedError(f"{label} was made and is gone from the store {self._store} again; run again to make it anew")
         return made
+
+
+def _never_met_before(function: Callable[..., Artifact]) -> Callable[..., Artifact]:
+    """Return a stage's function under a name that no earlier attempt of this run has used.
+
+    Prefect knows the subflows of a run that is started again by their function and their number: "the first call of this flow".
+    With the stages before it found in the store, another stage is the first now, and would be given the result of the one that
+    was it then. What is finished is found in the store, so nothing is lost by meeting no subflow again.
+    """
+
+    @wraps(function)
+    def stage(*args: Any, **kwargs: Any) -> Artifact:
+        return function(*args, **kwargs)
+
+    stage.__qualname__ = f"{function.__name__}-{uuid4().hex}"
+    return stage
