@@ -17,6 +17,7 @@ from flows.curation import curate_dataset, load_prompts
 from flows.dispatch import Stages
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers, mix_answers
+from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
 from flows.training import cut_layers, draw_weights, initialise_model, look_ahead, register_endpoint, train_student
 from tasks.core.artifact import Artifact, artifact_by_fingerprint
@@ -40,6 +41,7 @@ def distill(config: DistillConfig) -> Artifact:
 
     Every stage whose artefact is already in the store is re-used, so a run that failed or was killed is simply started again.
     """
+    announce_scheduled_run()
     stages, place, training = Stages(config.store, config.recovery), config.placement, config.student.training
     prompts = stages.run(load_prompts, prepare_prompts, "prompts", place.prompts, settings=config.prompts)
     models = {name: _find_model(stages, config, settings) for name, settings in config.teachers.items()}

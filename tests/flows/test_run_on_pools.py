@@ -1,5 +1,6 @@
 """A whole distillation over three work pools, as an operator sees it: killed, run again, cancelled, retried."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
+DEPLOYMENT = "distill/quickstart-on-pools"
 STAGES = ("training", "pruning", "generation", "evaluation", "model", "preflight")
 LONG = ("student.training.epochs=100", "student.training.learning_rate=0.001")
 
@@ -33,12 +35,16 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_recipe(tmp_path_factory.mktemp("pools"))
 
 
+def config_of(recipe: Path, *changes: str) -> dict[str, Any]:
+    parts = [recipe, ROOT / "deployments" / "recipes" / "placement" / "pools.yaml"]
+    return load_recipe(parts, changes).model_dump(mode="json")
+
+
 def start(server: PrefectServer, recipe: Path, *changes: str) -> str:
     """Start the deployment with another recipe and return the run's id."""
-    parts = [recipe, ROOT / "deployments" / "recipes" / "placement" / "pools.yaml"]
-    config = load_recipe(parts, changes).model_dump_json()
     before = {run["id"] for run in server.flow_runs()}
-    started = server.command("deployment", "run", "distill/quickstart-on-pools", "-p", f"config={config}")
+    config = json.dumps(config_of(recipe, *changes))
+    started = server.command("deployment", "run", DEPLOYMENT, "-p", f"config={config}")
     assert started.returncode == 0, started.stderr
     (new,) = {run["id"] for run in server.flow_runs()} - before
     return new
@@ -82,11 +88,11 @@ def student_at_work(server: PrefectServer, before: dict[str, Any], worker: Worke
 
 
 @pytest.mark.timeout(900)
-def test_a_run_whose_own_process_is_killed_goes_on_without_starting_anything_twice(
+def test_a_scheduled_run_whose_own_process_is_killed_goes_on_without_starting_anything_twice(
     server: PrefectServer, workers: dict[str, Worker], recipe: Path
 ) -> None:
     before = stage_runs(server)
-    run = start(server, recipe, *LONG)
+    run = server.schedule(DEPLOYMENT, {"config": config_of(recipe, *LONG)})
     student_at_work(server, before, workers["student-gpu"])
     parent = until(lambda: process_of(workers["cpu"], run), "the run's process")
     parent.kill()
