@@ -69,7 +69,7 @@ def test_an_image_s_environment_is_its_lock_file_and_the_project_compiled(image:
     (install,) = [command for command in environment.arguments("RUN") if "uv pip install" in command]
 
     assert f"requirements-{lock}.lock" in install
-    assert {"--no-deps", "-e", "--mount=type=cache,target=/root/.cache/uv,sharing=locked"} <= set(install.split())
+    assert {"--no-deps", "-e", "--mount=type=cache,target=/var/cache/uv,sharing=locked"} <= set(install.split())
     assert any("UV_COMPILE_BYTECODE=1" in values for values in environment.arguments("ENV"))
     assert f"--from={image}-environment /app/.venv .venv" in STAGES[image].arguments("COPY")
     assert "--from=project /app ." in STAGES[image].arguments("COPY")
