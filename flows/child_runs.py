@@ -52,9 +52,9 @@ def run_deployed(
         is_made: Tells whether what the run of a label was to make is there.
 
     Raises:
-        TerminalError: What a run ended by, if no other try can help; ``GivenUpError`` once its budget is spent,
-            ``StageCancelledError`` if somebody cancelled it. The other runs are left to finish.
-        StageFailedError: If a run failed by an error that nobody foresaw, or what it made is not in our store.
+        TerminalError: What a run ended by, if no other try can help; ``GivenUpError`` once its budget is spent or after an error
+            that nobody foresaw, ``StageCancelledError`` if somebody cancelled it. The other runs are left to finish.
+        StageFailedError: If what a run made is not in our store.
     """
     with get_client(sync_client=True) as client:
         children = [_Child(label, deployment, store, recovery, is_made) for label in parameters]
@@ -143,9 +143,7 @@ class _Child:
             return 0
         wait = self._budget.wait_after(cause)
         if wait is None:
-            error = cause if cause is not None and issubclass(cause, TerminalError) else StageFailedError
-            if self._budget.spent:
-                error = GivenUpError
+            error = cause if cause is not None and issubclass(cause, TerminalError) else GivenUpError
             raise error(f"{where}, after {max(self._budget.spent, 1)} attempts ({state.message}). Finished work is kept")
         stage_logger().warning("%s ended as %s and is scheduled again in %.0f s", self._label, state.name, wait)
         return wait
