@@ -15,6 +15,7 @@ def task_runs(state: State, timeout_seconds: float = 60) -> list[Any]:
     with get_client(sync_client=True) as client:
         while True:
             runs = client.read_task_runs(flow_run_filter=these)
-            if all(run.state is not None and run.state.is_final() for run in runs) or time.monotonic() > deadline:
+            heard = bool(runs) and all(run.state is not None and run.state.is_final() for run in runs)
+            if heard or time.monotonic() > deadline:
                 return runs
             time.sleep(0.2)
