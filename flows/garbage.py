@@ -44,7 +44,7 @@ def run_since(store: str, moment: datetime) -> str | None:
         moment: Runs that ended before it do not count.
     """
     wanted = open_store(store).url
-    ended = FlowRunFilter(end_time=FlowRunFilterEndTime(after_=moment - _CLOCKS_DIFFER))  # type: ignore[arg-type]
+    ended = FlowRunFilter(end_time=FlowRunFilterEndTime.model_validate({"after_": moment - _CLOCKS_DIFFER}))
     with get_client(sync_client=True) as client:
         for run in chain(_runs(client, FlowRunFilter(state=_UNDER_WAY)), _runs(client, ended)):
             ours = any(_may_be(found, wanted) for found in _stores_in(run.parameters))
