@@ -128,7 +128,11 @@ def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing
     before = stage_runs(server)
     run = start(server, recipe, *LONG, "student.training.seed=1")
     student = student_at_work(server, before, workers["student-gpu"])
+    training = until(lambda: workers["student-gpu"].running("tasks.training.worker"), "the training")
+    training.suspend()  # the command takes seconds to start: the training would be over before it
     server.command("flow-run", "cancel", run)
+    until(lambda: "Cancelling" in server.state_names(run), "the cancellation", 60)
+    training.resume()
 
     assert ended(server, run) == "Cancelled"
     assert ended(server, student["id"], 120) == "Cancelled"
