@@ -79,11 +79,7 @@ class PrefectServer:
         query: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}}
         if states:
             query["flow_runs"] = {"state": {"type": {"any_": list(states)}}}
-        request = urllib.request.Request(
-            f"{self.api}/flow_runs/filter", json.dumps(query).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        return json.loads(self._ask("flow_runs/filter", query))
 
     def schedule(self, deployment: str, parameters: dict[str, Any]) -> str:
         """Have the scheduler start a run of a deployment within some seconds, as a nightly schedule does; return the run's id."""
@@ -92,10 +88,7 @@ class PrefectServer:
         moment = datetime.now(UTC) + timedelta(seconds=8)
         rule = {"interval": 10 * 365 * 86400, "anchor_date": moment.isoformat(), "timezone": "UTC"}
         body = [{"schedule": rule, "active": True, "parameters": parameters, "slug": f"test-{moment.timestamp():.0f}"}]
-        request = urllib.request.Request(
-            f"{self.api}/deployments/{found['id']}/schedules", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=30).close()
+        self._ask(f"deployments/{found['id']}/schedules", body)
 
         def new() -> str | None:
             runs = self.flow_runs(flow=deployment.partition("/")[0])
@@ -105,8 +98,7 @@ class PrefectServer:
 
     def state_names(self, run: str) -> list[str]:
         """Return the names of all states that a flow run has been in, in their order."""
-        with urllib.request.urlopen(f"{self.api}/flow_run_states/?flow_run_id={run}", timeout=30) as answer:
-            states = json.load(answer)
+        states = json.loads(self._ask(f"flow_run_states/?flow_run_id={run}"))
         return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
 
     @contextmanager
@@ -125,14 +117,13 @@ class PrefectServer:
 
     def read(self, run: str | UUID) -> FlowRun:
         """Return a flow run."""
-        with urllib.request.urlopen(f"{self.api}/flow_runs/{run}", timeout=30) as answer:
-            return FlowRun.model_validate_json(answer.read())
+        return FlowRun.model_validate_json(self._ask(f"flow_runs/{run}"))
 
     @contextmanager
     def worker(self, pool: str, *options: str, log: Path | None = None) -> Iterator["Worker"]:
-        """Run a worker that looks for work every second, until the block ends."""
+        """Run a worker that looks for work every two seconds, until the block ends."""
         command = [sys.executable, "-m", "deployments.worker", "--pool", pool, *options]
-        environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "2"}
         with (log or Path(os.devnull)).open("ab") as output:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         worker = Worker(process)
@@ -161,6 +152,13 @@ class PrefectServer:
             return False
 
         until(answers, "the Prefect server", 180)
+
+    def _ask(self, path: str, body: Any = None) -> bytes:
+        """Return the server's answer; workers, runs and a database on a small machine may keep it busy for a while."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.api}/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=180) as answer:
+            return answer.read()
 
     def stop(self) -> None:
         """End the server."""

@@ -10,13 +10,13 @@ Found = TypeVar("Found")
 
 
 def until(found: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
-    """Wait until something is there, and return it."""
+    """Wait until something is there, and return it; the longer a look takes, the rarer it is: it is work for whoever is asked."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (before := time.monotonic()) < deadline:
         thing = found()
         if thing:
             return thing
-        time.sleep(0.01)
+        time.sleep(max(0.01, 5 * (time.monotonic() - before)))
     raise AssertionError(f"{what} took more than {seconds} s")
 
 
