@@ -84,7 +84,7 @@ def student_at_work(server: PrefectServer, before: dict[str, Any], worker: Worke
         running = [run for run in started_since(server, before) if run["name"] == "student" and run["state_name"] == "Running"]
         return running[0] if running and worker.running("tasks.training.worker") else None
 
-    return until(found, "the training of the student", 300)
+    return until(found, "the training of the student", 600)
 
 
 @pytest.mark.timeout(1800)

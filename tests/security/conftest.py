@@ -29,4 +29,5 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("TEACHER_API_KEY", API_KEY)
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", AUTH_STRING)
     monkeypatch.setenv("HTTPS_PROXY", f"http://proxy:{URL_PASSWORD}@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")  # or the server of the tests would be looked for behind it
     return [AWS_SECRET, API_KEY, AUTH_STRING, URL_PASSWORD]
