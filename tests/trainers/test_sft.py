@@ -70,7 +70,7 @@ def test_no_training_outlives_the_process_that_started_it(tmp_path: Path, moment
         finally:
             parent.kill()
     try:
-        worker.wait(timeout=5)
+        worker.wait(timeout=20)
     finally:
         if worker.is_running():
             worker.kill()
