@@ -10,13 +10,16 @@ Found = TypeVar("Found")
 
 
 def until(found: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
-    """Wait until something is there, and return it; the longer a look takes, the rarer it is: it is work for whoever is asked."""
+    """Wait until something is there, and return it.
+
+    The longer a look takes, the rarer it is, since it is work for whoever is asked; but never rarer than every 2 s.
+    """
     deadline = time.monotonic() + seconds
     while (before := time.monotonic()) < deadline:
         thing = found()
         if thing:
             return thing
-        time.sleep(max(0.01, 5 * (time.monotonic() - before)))
+        time.sleep(min(max(0.01, 5 * (time.monotonic() - before)), 2))
     raise AssertionError(f"{what} took more than {seconds} s")
 
 
