@@ -39,7 +39,7 @@ def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: 
     state = distill(load_recipe(recipe), return_state=True)
 
     assert state.result(raise_on_failure=True) == report
-    runs = task_runs(state)
+    runs = task_runs(state, 13)
     names = {run.state_name for run in runs}
     assert names == {"Cached"}, sorted((run.name, run.state_name) for run in runs)
     assert len(runs) == 13

@@ -104,6 +104,6 @@ def test_a_second_run_needs_neither_the_endpoint_nor_its_key(run: Run) -> None:
     state = distill(run.config, return_state=True)
 
     assert state.result(raise_on_failure=True) == run.report
-    runs = task_runs(state)
+    runs = task_runs(state, 12)
     assert {run.state_name for run in runs} == {"Cached"}
     assert len(runs) == 12

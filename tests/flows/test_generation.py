@@ -52,7 +52,7 @@ def test_partitions_give_the_rows_of_a_single_teacher(model: Path, tmp_path: Pat
     assert made.counts == alone.counts
     assert (effort["rows"], effort["engine_starts"]) == (60, 3)
     assert len(committed_keys(parted)) == len(set(committed_keys(parted))) == 60
-    runs = task_runs(state)
+    runs = task_runs(state, 5)
     assert len(runs) == 1 + 3 + 1, "planning, a task run for every partition, joining: none for a row or a shard"
 
 
