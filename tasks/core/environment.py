@@ -1,6 +1,7 @@
 """Environment variables that the heavy libraries read once, at import: no telemetry, quiet logs, no idle spinning."""
 
 import os
+from functools import cache
 
 _DEFAULTS = {
     "DO_NOT_TRACK": "1",
@@ -28,3 +29,11 @@ def has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@cache
+def has_cpu_bfloat16() -> bool:
+    """Return whether this processor has instructions for bfloat16, AVX512-BF16 or AMX; others compute in it many times slower."""
+    import torch
+
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

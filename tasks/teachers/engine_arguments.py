@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tasks.core.environment import has_cpu_bfloat16
 from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
 
 _CPU_NUM_SEQS = 32
@@ -22,9 +23,12 @@ def engine_arguments(
         logprobs: Which log-probabilities are reported, if any.
         cuda: Whether the device is a CUDA one, or a CPU.
     """
+    dtype = sampling.dtype
+    if dtype == "auto" and not cuda and not has_cpu_bfloat16():
+        dtype = "float32"
     arguments: dict[str, Any] = {
         "model": str(model),
-        "dtype": sampling.dtype,
+        "dtype": dtype,
         "max_model_len": sampling.context_tokens,
         "enforce_eager": not cuda if runtime.enforce_eager is None else runtime.enforce_eager,
         "tensor_parallel_size": runtime.tensor_parallel_size,
@@ -57,17 +61,17 @@ def engine_arguments(
     arguments["max_num_batched_tokens"] = max(_CPU_BATCHED_TOKENS, sampling.context_tokens)
     batch = runtime.max_num_seqs or _CPU_NUM_SEQS
     arguments["max_num_seqs"] = batch
-    arguments["kv_cache_memory_bytes"] = runtime.kv_cache_bytes or batch * _sequence_bytes(model, sampling)
+    arguments["kv_cache_memory_bytes"] = runtime.kv_cache_bytes or batch * _sequence_bytes(model, sampling.context_tokens, dtype)
     return arguments
 
 
-def _sequence_bytes(model: Path | str, sampling: Sampling) -> int:
+def _sequence_bytes(model: Path | str, tokens: int, dtype: str) -> int:
     """Return the key-value cache that one sequence of full length needs, in bytes, in whole blocks."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(model)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    value_bytes = 4 if sampling.dtype == "float32" or (sampling.dtype == "auto" and "32" in str(config.dtype)) else 2
-    blocks = -(-sampling.context_tokens // _CPU_BLOCK_TOKENS) + 1
+    value_bytes = 4 if dtype == "float32" or (dtype == "auto" and "32" in str(config.dtype)) else 2
+    blocks = -(-tokens // _CPU_BLOCK_TOKENS) + 1
     return blocks * _CPU_BLOCK_TOKENS * 2 * config.num_hidden_layers * heads * head_dim * value_bytes

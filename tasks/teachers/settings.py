@@ -103,7 +103,8 @@ class Sampling(Section):
     """Prompts that are longer once rendered are set aside, or truncated."""
 
     dtype: Dtype = "auto"
-    """Number format of weights and activations; auto: as the weights are stored."""
+    """Number format of weights and activations; auto: as the weights are stored, but float32 on a CPU without instructions for
+    bfloat16, which would be several times slower in it."""
 
     @property
     def context_tokens(self) -> int:

@@ -8,7 +8,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from tasks.core.environment import has_cuda
+from tasks.core.environment import has_cpu_bfloat16, has_cuda
 from tasks.core.errors import ModelError, SettingsError
 from tasks.training.job import TrainingJob
 from tasks.training.settings import TrainingSettings
@@ -81,7 +81,7 @@ def uses_bfloat16(settings: TrainingSettings) -> bool:
         return settings.precision == "bfloat16"
     if has_cuda():
         return torch.cuda.is_bf16_supported()
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return has_cpu_bfloat16()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """From settings to vLLM's engine arguments, on either kind of device; vLLM knows every name that is used."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def test_the_cache_is_as_large_as_the_number_format_asks_for(model: Path, dtype:
     sampling = Sampling.model_validate({**SAMPLING.model_dump(), "dtype": dtype})
     size = engine_arguments(model, sampling, EngineRuntime(max_num_seqs=8), cuda=False)["kv_cache_memory_bytes"]
     assert size == 8 * 2 * BLOCK_TOKENS * TOKEN_VALUES * value_bytes
+
+
+@pytest.mark.parametrize(("bfloat16", "dtype", "value_bytes"), [(True, "auto", 2), (False, "float32", 4)])
+def test_a_cpu_without_instructions_for_bfloat16_computes_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: bool, dtype: str, value_bytes: int
+) -> None:
+    monkeypatch.setattr("tasks.teachers.engine_arguments.has_cpu_bfloat16", lambda: bfloat16)
+    model, sampling = tiny_model(tmp_path), SAMPLING.model_copy(update={"dtype": "auto"})
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    arguments = engine_arguments(model, sampling, EngineRuntime(max_num_seqs=1), cuda=False)
+
+    assert arguments["dtype"] == dtype
+    assert arguments["kv_cache_memory_bytes"] == 2 * BLOCK_TOKENS * TOKEN_VALUES * value_bytes
+    assert engine_arguments(model, sampling, EngineRuntime(), cuda=True)["dtype"] == "auto"
 
 
 def test_on_cuda_vllm_chooses_what_the_user_left_open(model: Path) -> None:
