@@ -50,7 +50,7 @@ def start(server: PrefectServer, recipe: Path, *changes: str) -> str:
     return new
 
 
-def ended(server: PrefectServer, run: str, seconds: float = 800) -> str:
+def ended(server: PrefectServer, run: str, seconds: float = 1200) -> str:
     """Wait until a run is over and return its state's name."""
 
     def final() -> str | None:
@@ -97,10 +97,10 @@ def training_of_the_student(server: PrefectServer, worker: Worker) -> tuple[psut
             seen.add(training.pid)
         return None
 
-    return until(found, "the training of the student", 600)
+    return until(found, "the training of the student", 1200)
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3000)
 def test_a_scheduled_run_whose_own_process_is_killed_goes_on_without_starting_anything_twice(
     server: PrefectServer, workers: dict[str, Worker], recipe: Path
 ) -> None:
@@ -134,7 +134,7 @@ def test_a_scheduled_run_whose_own_process_is_killed_goes_on_without_starting_an
     assert started_since(server, before) == [], "what is there is sent nowhere"
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3000)
 def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing(
     server: PrefectServer, workers: dict[str, Worker], recipe: Path
 ) -> None:
@@ -151,7 +151,7 @@ def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing
 
     server.command("flow-run", "retry", run)
     until(lambda: server.state_names(run).count("Scheduled") == 2, "the retry", 30)
-    until(lambda: server.read(run).state_name == "Completed", "the end of the retried run", 800)
+    until(lambda: server.read(run).state_name == "Completed", "the end of the retried run", 1200)
     stages = {stage["name"]: stage["run_count"] for stage in started_since(server, before)}
     assert stages.pop("student") == 2
     assert set(stages.values()) == {1}, "what was done is not done again"
