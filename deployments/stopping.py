@@ -4,6 +4,9 @@ Prefect's worker, told to stop, kills its flow runs at once and leaves them in t
 containers, and in Kubernetes pods a run is scheduled anew while its engine is being killed. Here the command is held, so that it
 neither kills nor takes a run, SIGTERM is passed on to its flow runs, and once they have written their checkpoint or shard the
 server is told that they crashed: who waits for them, or the automation for whole runs, starts them again.
+
+Prefect's worker also ends of itself, with an error, when the server answers it badly for a while; a machine would then stand idle
+until somebody noticed. It is started again.
 """
 
 import os
@@ -21,14 +24,18 @@ STOPPED = 128 + signal.SIGTERM
 """Exit status of a command that was told to stop, as a shell gives it."""
 
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PAUSE_SECONDS = 5.0
+_SETTLED_SECONDS = 60.0
+"""A command that ran for so long was set up rightly; what ended it is another trouble than that of the start before."""
 
 
-def run_stoppable(arguments: Sequence[str], grace_seconds: float) -> int:
+def run_stoppable(arguments: Sequence[str], grace_seconds: float, restarts: int = 0) -> int:
     """Run ``prefect ARGUMENTS`` until it ends or this process is told to stop.
 
     Args:
         arguments: What follows ``prefect`` in the command line; a command that starts each flow run as a child process.
         grace_seconds: How long flow runs may take to save what they have before they are killed.
+        restarts: How often in a row it is started again when it ends with an error.
 
     Returns:
         The command's exit status, or ``STOPPED``.
@@ -36,17 +43,30 @@ def run_stoppable(arguments: Sequence[str], grace_seconds: float) -> int:
     told_to_stop = threading.Event()
     for number in _STOPPING_SIGNALS:
         signal.signal(number, lambda *_: told_to_stop.set())
+    left = restarts
+    while True:
+        started, command = time.monotonic(), _start(arguments)
+        while command.poll() is None:
+            if told_to_stop.wait(1):
+                _end(command, grace_seconds)
+                return STOPPED
+        if time.monotonic() - started > _SETTLED_SECONDS:
+            left = restarts
+        if command.returncode == 0 or left == 0:
+            return command.returncode
+        left -= 1
+        print(f"prefect {' '.join(arguments[:2])} ended with status {command.returncode}; it is started again", flush=True)
+        if told_to_stop.wait(_PAUSE_SECONDS):
+            return STOPPED
+
+
+def _start(arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
     # In a session of its own: a terminal's Ctrl-C, and a container's SIGTERM to the group, are ours to pass on.
-    command = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "prefect", *arguments],
         start_new_session=True,
         preexec_fn=_take_signals,  # noqa: PLW1509 (before any thread of ours is started)
     )
-    while command.poll() is None:
-        if told_to_stop.wait(1):
-            _end(command, grace_seconds)
-            return STOPPED
-    return command.returncode
 
 
 def _take_signals() -> None:

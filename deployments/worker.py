@@ -9,6 +9,8 @@ import sys
 
 from deployments.stopping import STOPPED, run_stoppable
 
+_RESTARTS = 5
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a worker until it ends or is told to stop. Returns the exit status; being told to stop is no failure."""
@@ -16,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = ["worker", "start", "--type", "process", "--pool", options.pool, "--limit", str(options.limit)]
     command += ["--name", options.name] if options.name else []
     command += ["--with-healthcheck"] if "PREFECT_WORKER_WEBSERVER_PORT" in os.environ else []  # what containers are asked
-    status = run_stoppable(command, options.grace_seconds)
+    status = run_stoppable(command, options.grace_seconds, restarts=_RESTARTS)
     return 0 if status == STOPPED else status
 
 

@@ -33,13 +33,14 @@ class PrefectServer:
     """
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self._port = closed_port()
         self.api = f"http://127.0.0.1:{self._port}/api"
         self.environment = {
             **os.environ,
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": self.api,
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
         }
         self._start()
 
@@ -124,7 +125,7 @@ class PrefectServer:
         """Run a worker that looks for work every two seconds, until the block ends."""
         command = [sys.executable, "-m", "deployments.worker", "--pool", pool, *options]
         environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "2"}
-        with (log or Path(os.devnull)).open("ab") as output:
+        with (log or self.home / f"worker-{pool}.log").open("ab") as output:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         worker = Worker(process)
         try:

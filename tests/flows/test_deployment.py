@@ -14,7 +14,6 @@ from prefect.states import Crashed
 
 from flows.child_runs import run_deployed
 from flows.recipe import load_recipe
-from tasks.core.artifact import Artifact
 from tasks.core.caching import find_finished
 from tasks.core.errors import GivenUpError
 from tasks.core.records import ANSWERED_PROMPTS
@@ -31,15 +30,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_of_the_deployment_completes_on_a_process_worker(server: PrefectServer, recipe: Path, report: Artifact) -> None:
-    config = load_recipe(recipe).model_dump_json()
-    started = server.command("deployment", "run", "distill/quickstart", "-p", f"config={config}")
-    assert started.returncode == 0, started.stderr
-    server.command("worker", "start", "--pool", "cpu", "--run-once", "--prefetch-seconds", "60")
-
-    assert [run["name"] for run in server.flow_runs("COMPLETED")] == ["tiny"]
-
-
 def test_a_bad_setting_is_refused_before_a_run_exists(server: PrefectServer, recipe: Path) -> None:
     config = load_recipe(recipe).model_dump(mode="json")
     config["student"]["training"]["method"] = "magic"
@@ -53,7 +43,7 @@ def test_a_bad_setting_is_refused_before_a_run_exists(server: PrefectServer, rec
 
 def test_partitions_are_runs_of_their_own_and_a_killed_one_is_run_again(server: PrefectServer, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    prompts, teacher = prepare(store, numbered(2000)), teach(store, tiny_model(tmp_path / "model"))
+    prompts, teacher = prepare(store, numbered(600)), teach(store, tiny_model(tmp_path / "model"))
     runtime: dict[str, Any] = {
         "partitions": 2,
         "recovery": {"first_wait_seconds": 1},
@@ -74,9 +64,9 @@ def test_partitions_are_runs_of_their_own_and_a_killed_one_is_run_again(server: 
     runs = server.flow_runs("COMPLETED", flow="generation-partition")
 
     assert made is not None
-    assert [row["text"] for row in read_table(made, ANSWERED_PROMPTS)] == [row["prompt"] for row in numbered(2000)]
+    assert [row["text"] for row in read_table(made, ANSWERED_PROMPTS)] == [row["prompt"] for row in numbered(600)]
     assert sorted(run["run_count"] for run in runs) == [1, 2]
-    assert len(committed_keys(store)) == len(set(committed_keys(store))) == 2000
+    assert len(committed_keys(store)) == len(set(committed_keys(store))) == 600
 
 
 def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer, tmp_path: Path) -> None:
@@ -105,6 +95,16 @@ def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer,
 
         with pytest.raises(GivenUpError, match=r"one, a run of generation-partition/.* ended as Crashed; .* 3 attempts"):
             waiting.result()
+
+
+def test_a_worker_that_ends_with_an_error_is_started_again(server: PrefectServer, tmp_path: Path) -> None:
+    with server.worker("student-gpu", log=tmp_path / "worker.log") as worker:
+        started = until(lambda: worker.running("prefect"), "Prefect's worker")
+        started.kill()
+        until(lambda: (again := worker.running("prefect")) and again != started, "Prefect's worker again")
+        worker.terminate()
+        assert worker.process.wait(30) == 0
+    assert "prefect worker start ended with status -9; it is started again" in (tmp_path / "worker.log").read_text()
 
 
 def test_setting_up_again_changes_nothing_and_leaves_alone_what_the_operator_switched(server: PrefectServer) -> None:
