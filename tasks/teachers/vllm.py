@@ -69,6 +69,8 @@ class Engine:
         self._sampling, self._logprobs = sampling, logprobs
         self._parameters_of_all = sampling_parameters(sampling, logprobs, choices)
         own_engines()
+        # Loading and unloading have the garbage collected a dozen times, each over half a million objects of the libraries.
+        gc.freeze()
         os.environ.setdefault("VLLM_ENGINE_READY_TIMEOUT_S", str(runtime.load_timeout_seconds))
         try:
             arguments = engine_arguments(model, sampling, runtime, logprobs, cuda=has_cuda())
@@ -90,7 +92,6 @@ class Engine:
         self._engine.engine_core.shutdown()
         del self._engine
         cleanup_dist_env_and_memory()
-        gc.collect()
 
     def stream(self, feed: Feed, in_flight: int | None = None) -> Iterator[Completion]:
         """Yield answers as they finish.

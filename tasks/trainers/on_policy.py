@@ -8,7 +8,13 @@ import time
 from typing import Any
 
 import torch
+import trl.import_utils as trl_imports
 from datasets import Dataset
+
+# TRL loads vLLM at import wherever it is installed, for a mode of this trainer that is not used here: the training would take
+# twice as long to start, and hold the library in memory beside student and teacher.
+trl_imports.is_vllm_available = lambda *_, **__: False
+
 from trl.trainer.distillation_config import DistillationConfig
 from trl.trainer.distillation_trainer import DistillationTrainer
 

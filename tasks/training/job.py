@@ -7,6 +7,9 @@ from pydantic import BaseModel
 from tasks.core.fingerprint import fingerprint
 from tasks.training.settings import TrainingSettings
 
+WARNING = "training: "
+"""How a line of the training process's log begins that the user should see."""
+
 
 class TrainingJob(BaseModel):
     """Everything the training process needs, as a JSON file."""

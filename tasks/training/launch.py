@@ -12,13 +12,11 @@ from tasks.core import errors
 from tasks.core.errors import StageFailedError, TerminalError
 from tasks.core.process import LogTail, run_worker
 from tasks.core.progress import Progress, stage_logger
-from tasks.training.job import TrainingJob
+from tasks.training.job import WARNING, TrainingJob
 from tasks.training.settings import TrainingRuntime
 
 _SHOWN = ("loss", "ce_loss", "kd_loss", "eval_loss", "grad_norm", "mean_token_accuracy", "tokens_per_second")
 _WORKER = "tasks.training.worker"
-WARNING = "training: "
-"""How a line of the worker's log begins that the user should see."""
 
 
 def run_training(

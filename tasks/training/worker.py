@@ -17,8 +17,7 @@ from tasks.core.environment import prepare_libraries
 from tasks.core.process import STOPPED, end_with_parent
 from tasks.core.secrets import withhold
 from tasks.trainers import METHODS
-from tasks.training.job import TrainingJob
-from tasks.training.launch import WARNING
+from tasks.training.job import WARNING, TrainingJob
 
 _SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"}
 """What Accelerate's own launcher sets: on CUDA the processes then talk about tensors in the CPU's memory too."""

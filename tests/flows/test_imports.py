@@ -50,6 +50,15 @@ def test_importing_the_flow_loads_no_heavy_library() -> None:
     assert not set(HEAVY) & set(loaded.stdout.split())
 
 
+@pytest.mark.slow
+def test_a_training_loads_neither_prefect_nor_an_engine() -> None:
+    code = "import sys, tasks.training.worker, tasks.trainers.sft, tasks.trainers.on_policy; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert "trl" in loaded.stdout.split()
+    assert not {"prefect", "vllm"} & set(loaded.stdout.split()), "they would take as long to load as all that it needs"
+
+
 def test_help_answers_without_loading_prefect() -> None:
     code = "import runpy, sys; sys.argv = ['distill', '--help']; runpy.run_module('flows.distill', run_name='__main__')"
     wrapped = f"import atexit, sys; atexit.register(lambda: print('prefect' in sys.modules)); {code}"
