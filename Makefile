@@ -1,7 +1,7 @@
 # Potstill. `make demo` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 SHELL := /bin/bash
 PYTHON ?= python3
-TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
+TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 BIN := .venv/bin
 EXTRA ?= cpu
 

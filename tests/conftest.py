@@ -13,6 +13,20 @@ from tests.servers import S3Server, run_s3_server
 os.environ["HF_HUB_OFFLINE"] = "1"
 prepare_libraries()  # here, because test files import the libraries when they are collected
 
+_LONGEST = ("flows", "trainers", "training", "test_generation_faults")
+"""Folders and files whose tests start whole runs, workers and trainings, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first, so that no core is left without work at the end while another does them."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(Path(__file__).parent)
+        return ranks.get(place.with_suffix("").parts[0], len(ranks))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

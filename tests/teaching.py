@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.artifact import Artifact
+from tasks.core.storage import open_store
 from tasks.generating.settings import GenerationsSettings
 from tasks.generations import generate
 from tasks.model import ModelSettings, prepare_model
@@ -53,7 +54,8 @@ def answer(store: Path, prompts: Artifact, teacher: Artifact, **changes: Any) ->
     return generate.fn(settings=settings(**changes), store=str(store), prompts=prompts, teacher=teacher)
 
 
-def committed_keys(store: Path) -> list[str]:
-    """Return the key of every row in the ledger, as often as it is there."""
-    entries = [json.loads(file.read_text()) for file in store.glob("ledger/*/log/*/*.json")]
+def committed_keys(store: Path | str) -> list[str]:
+    """Return the key of every row in a store's ledger, as often as it is there."""
+    opened = open_store(str(store))
+    entries = [json.loads(opened.read(key)) for key in opened.keys("ledger") if "/log/" in key]
     return [key for entry in entries for key in entry["keys"]]

@@ -4,7 +4,6 @@
 server are real ones.
 """
 
-import json
 import os
 import random
 import time
@@ -27,6 +26,7 @@ from tasks.report import read_report
 from tests.prefect_stack import ROOT, PrefectServer, Worker
 from tests.recipes import tiny_recipe
 from tests.servers import S3Server
+from tests.teaching import committed_keys
 from tests.waiting import are_gone, until
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
@@ -204,13 +204,6 @@ def require_the_same(made: Artifact, undisturbed: Artifact) -> None:
     keys = [row["key"] for row in read_table(ours["generations"], ANSWERED_PROMPTS)]
     assert len(keys) == len(set(keys))
     assert sorted(committed_keys(made.store)) == sorted(keys), "every row was committed once"
-
-
-def committed_keys(store: str) -> list[str]:
-    """Return the key of every row in the store's ledger, as often as it is there."""
-    opened = open_store(store)
-    entries = [json.loads(opened.read(key)) for key in opened.keys("ledger") if "/log/" in key]
-    return [key for entry in entries for key in entry["keys"]]
 
 
 def goodput_of(report: Artifact) -> float:

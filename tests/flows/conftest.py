@@ -1,13 +1,10 @@
-"""What the tests of the flows share: a finished run of the whole path, on S3, and a server that was set up."""
+"""What the tests of the flows share: a recipe of the whole path on S3, and a server that was set up."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.distill import distill
-from flows.recipe import load_recipe
-from tasks.core.artifact import Artifact
 from tests.prefect_stack import PrefectServer
 from tests.recipes import tiny_recipe
 from tests.servers import S3Server
@@ -17,12 +14,6 @@ from tests.servers import S3Server
 def recipe(tmp_path_factory: pytest.TempPathFactory, s3_environment: S3Server) -> Path:
     """A recipe whose teacher is a tiny model and whose student is half of it; its artefacts live on S3."""
     return tiny_recipe(tmp_path_factory.mktemp("distill"), store=f"s3://{s3_environment.bucket}/distill")
-
-
-@pytest.fixture(scope="session")
-def report(recipe: Path, prefect_server: None) -> Artifact:
-    """The report of a first, undisturbed run."""
-    return distill(load_recipe(recipe))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from uuid import UUID
 import psutil
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
 from flows.dispatch import Stages
@@ -106,8 +105,11 @@ def last_step(store: Path) -> int:
     return max((int(row["step"]) for file in store.rglob(METRICS_FILE) for row in read_metrics(file)), default=0)
 
 
-def test_a_stage_whose_process_is_killed_goes_on_in_place(server: PrefectServer, model: Path, tmp_path: Path) -> None:
+def test_a_stage_whose_process_is_killed_goes_on_in_place_and_its_parent_says_where_and_how_far(
+    server: PrefectServer, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store, before = str(tmp_path / "store"), known(server)
+    caplog.set_level("INFO")
     with server.worker(POOL) as worker, parent(server, store, inputs_of(store, model)) as student:
         trainer = process_at_work(worker, tmp_path)
         flow_run = trainer.parent()
@@ -124,6 +126,12 @@ def test_a_stage_whose_process_is_killed_goes_on_in_place(server: PrefectServer,
     ] == "Completed"
     assert made.counts["steps"] == STEPS
     assert starts(made)[1] >= reached - CHECKPOINT_EVERY, "a kill costs the steps since the last checkpoint"
+    assert run.name == "student"
+    assert f"{run.id}" in caplog.text
+    assert re.search(r"student: training: steps: .*per second .* \(100 %\)", caplog.text)
+    assert [text for text in caplog.messages if text.startswith("student: ")][-1] == "student: Completed"
+    assert run.parent_task_run_id is not None, "it is drawn inside its parent"
+    assert os.getpid() != run.infrastructure_pid, "it ran on the worker"
 
 
 def test_a_worker_that_is_told_to_stop_saves_the_step_and_leaves_no_run_running(
@@ -240,23 +248,6 @@ def test_a_store_that_goes_away_is_waited_for(
     assert made.counts["steps"] == STEPS
     assert run.run_count == 2
     assert find_artifact(store, "student", made.fingerprint) == made
-
-
-def test_the_parent_says_where_its_child_is_and_how_far(
-    server: PrefectServer, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, before = str(tmp_path / "store"), known(server)
-    caplog.set_level("INFO")
-    with server.worker(POOL), parent(server, store, inputs_of(store, model)) as student:
-        student.result(300)
-    run: FlowRun = server.read(child_of(server, before) or "")
-
-    assert run.name == "student"
-    assert f"{run.id}" in caplog.text
-    assert re.search(r"student: training: steps: .*per second .* \(100 %\)", caplog.text)
-    assert [text for text in caplog.messages if text.startswith("student: ")][-1] == "student: Completed"
-    assert run.parent_task_run_id is not None, "it is drawn inside its parent"
-    assert os.getpid() != run.infrastructure_pid, "it ran on the worker"
 
 
 def test_a_worker_that_cannot_save_in_time_is_ended_all_the_same(server: PrefectServer, model: Path, tmp_path: Path) -> None:

@@ -1,29 +1,80 @@
-"""The whole path on real parts and a tiny model: run and run again on S3, be killed and go on in a local folder."""
+"""The whole path on real parts and a tiny model, on S3: killed twice and gone on with, run again, changed, tidied up."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL
 
 from flows.distill import distill
+from flows.garbage import collect_garbage
 from flows.recipe import load_recipe
 from tasks.core.artifact import Artifact
+from tasks.core.listing import StoredObject
+from tasks.core.storage import open_store
+from tasks.garbage import GarbageSettings
 from tasks.report import read_report
+from tests.core.garbage.stores import make
 from tests.flows.runs import task_runs
 from tests.teaching import committed_keys
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
 
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that was killed in the teacher's generation, killed again in the student's training, and then came to its end."""
+
+    report: Artifact
+    ledger: list[StoredObject]
+    """What the first of the three had committed."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(recipe: Path, prefect_server: None) -> Interrupted:
+    store = open_store(load_recipe(recipe).store)
+
+    def ledger() -> list[StoredObject]:
+        return [found for found in store.objects("ledger") if "/log/" in found.key]
+
+    def generated() -> bool:  # before, the training that is going on is that of the teacher's adaptation
+        return any(key.endswith("/record.json") for key in store.keys("generations"))
+
+    kill_when(recipe, lambda: len(ledger()) >= 2)
+    committed = ledger()
+    kill_when(recipe, lambda: generated() and any(store.work.glob("student/*/checkpoints/*/manifest.json")))
+    return Interrupted(distill(load_recipe(recipe)), committed)
+
+
+@pytest.fixture(scope="module")
+def report(interrupted: Interrupted) -> Artifact:
+    return interrupted.report
+
+
+def kill_when(recipe: Path, condition: Callable[[], bool]) -> None:
+    """Start a run as a user does, and kill it at a moment."""
+    environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    command = [sys.executable, "-m", "flows.distill", str(recipe)]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=null, stderr=null) as process:
+
+        def has_come() -> bool:
+            assert process.poll() is None, "the run ended before it could be killed"
+            return condition()
+
+        until(has_come, "the moment to kill the run", 400)
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.timeout(1800)
 def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
     content = read_report(report)
 
@@ -33,6 +84,18 @@ def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
     assert content.retained.low is not None
     assert (content.models["student"].weight_bytes or 0) < (content.models["teacher"].weight_bytes or 0)
     assert content.stages["dataset"]["counts"]["train"] > 0
+
+
+def test_a_run_killed_in_generation_and_in_training_went_on_where_it_was(interrupted: Interrupted) -> None:
+    there = open_store(interrupted.report.store).objects("ledger")
+    keys = committed_keys(interrupted.report.store)
+
+    assert interrupted.ledger
+    assert set(interrupted.ledger) <= set(there), "what was committed is not written again"
+    assert len(keys) == len(set(keys)) == 52
+    interruptions = read_report(interrupted.report).interruptions.in_all
+    assert interruptions is not None
+    assert interruptions.killed == 2
 
 
 def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: Path) -> None:
@@ -53,47 +116,16 @@ def test_a_change_in_how_work_is_run_re_uses_it_and_a_change_in_what_is_asked_do
     assert stricter.fingerprint != report.fingerprint
 
 
-def test_a_run_killed_in_generation_and_in_training_goes_on_where_it_was(recipe: Path, report: Artifact, tmp_path: Path) -> None:
-    store = tmp_path / "artifacts"
-
-    def ledger() -> list[Path]:
-        return sorted(store.glob("ledger/*/log/*/*.json"))
-
-    def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "flows.distill", str(recipe), "--set", f"store={store}"]
-        environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-    _kill_when(start(), lambda: len(ledger()) >= 2)
-    kept = {path: path.stat().st_mtime_ns for path in ledger()}
-    _kill_when(start(), lambda: len(list(store.glob(".work/student/*/checkpoints/*/manifest.json"))) >= 1 and _asked(store))
-    finished = start()
-    output, _ = finished.communicate(timeout=400)
-
-    assert finished.returncode == 0
-    report_json = Path(output.decode().splitlines()[-1])
-    assert json.loads(report_json.read_text())["items"] == 12
-    assert all(path.stat().st_mtime_ns == mtime for path, mtime in kept.items())
-    assert len(committed_keys(store)) == len(set(committed_keys(store))) == 52
-
-
-def _asked(store: Path) -> bool:
-    """Return whether the teacher's adaptation is over, so that the training going on is the student's."""
-    return bool(list(store.glob("generations/*/record.json")))
-
-
-def _kill_when(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
-    for _ in _until_timeout(300):
-        if condition():
-            break
-        assert process.poll() is None, "the run ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _until_timeout(seconds: float) -> Iterator[None]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield
-        time.sleep(0.02)
-    raise TimeoutError(f"waited {seconds} s in vain")
+def test_a_collection_of_garbage_takes_nothing_that_the_next_run_needs(report: Artifact, recipe: Path, tmp_path: Path) -> None:
+    store, copy = open_store(report.store), open_store(str(tmp_path / "copy"))
+    for found in store.objects():
+        (tmp_path / "object").write_bytes(store.read(found.key))
+        copy.upload(tmp_path / "object", found.key)
+    unneeded = make(copy.url, "student", "of a recipe that was given up")
+    collection = collect_garbage(GarbageSettings(store=copy.url, dry_run=False, min_age_days=0, unfinished_days=0))
+    assert (artefact := {heap.what: heap.names for heap in collection.heaps}["artefact"]) == (unneeded.key,), artefact
+    again = distill(load_recipe(recipe, [f"store={copy.url}"]))
+    assert again.fingerprint == report.fingerprint
+    assert {found.key for found in copy.objects() if found.key.endswith("record.json")} == {
+        found.key for found in store.objects() if found.key.endswith("record.json")
+    }

@@ -1,4 +1,4 @@
-"""The garbage collection as a flow and as a command, on a store that a real run has filled."""
+"""The garbage collection as a flow and as a command."""
 
 import os
 import subprocess
@@ -12,10 +12,8 @@ from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.states import Completed, Running
 
-from flows.distill import distill
 from flows.garbage import collect_garbage
-from flows.recipe import load_recipe
-from tasks.core.artifact import Artifact, find_artifact
+from tasks.core.artifact import find_artifact
 from tasks.core.garbage.collection import Collection
 from tasks.core.storage import open_store
 from tasks.garbage import GarbageSettings
@@ -90,24 +88,6 @@ def test_a_run_that_has_ended_holds_nothing_back_but_for_a_minute(tmp_path: Path
     with get_client(sync_client=True) as client:
         client.delete_flow_run(run)
     assert [heap.dropped for heap in delete_all(str(tmp_path)).heaps] == [1]
-
-
-def test_the_store_of_a_real_run_loses_nothing_that_the_next_run_needs(
-    report: Artifact, recipe: Path, tmp_path: Path, prefect_server: None
-) -> None:
-    store, copy = open_store(report.store), open_store(str(tmp_path / "copy"))
-    for found in store.objects():
-        (tmp_path / "object").write_bytes(store.read(found.key))
-        copy.upload(tmp_path / "object", found.key)
-    unneeded = make(copy.url, "student", "of a recipe that was given up")
-    collection = delete_all(copy.url)
-    assert [(heap.what, heap.names) for heap in collection.heaps] == [("artefact", (unneeded.key,))]
-    config = load_recipe(recipe, [f"store={copy.url}"])
-    again = distill(config)
-    assert again.fingerprint == report.fingerprint
-    assert {found.key for found in copy.objects() if found.key.endswith("record.json")} == {
-        found.key for found in store.objects() if found.key.endswith("record.json")
-    }
 
 
 def test_the_command_lists_and_deletes_only_when_told_to(tmp_path: Path) -> None:

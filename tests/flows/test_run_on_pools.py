@@ -40,11 +40,10 @@ def config_of(recipe: Path, *changes: str) -> dict[str, Any]:
     return load_recipe(parts, changes).model_dump(mode="json")
 
 
-def start(server: PrefectServer, recipe: Path, *changes: str) -> str:
-    """Start the deployment with another recipe and return the run's id."""
+def start(server: PrefectServer, config: dict[str, Any], deployment: str = DEPLOYMENT) -> str:
+    """Start a deployment with another recipe and return the run's id."""
     before = {run["id"] for run in server.flow_runs()}
-    config = json.dumps(config_of(recipe, *changes))
-    started = server.command("deployment", "run", DEPLOYMENT, "-p", f"config={config}")
+    started = server.command("deployment", "run", deployment, "-p", f"config={json.dumps(config)}")
     assert started.returncode == 0, started.stderr
     (new,) = {run["id"] for run in server.flow_runs()} - before
     return new
@@ -129,7 +128,7 @@ def test_a_scheduled_run_whose_own_process_is_killed_goes_on_without_starting_an
     assert {stage["run_count"] for stage in stages} == {1}
 
     before, began = stage_runs(server), time.monotonic()
-    assert ended(server, start(server, recipe, *LONG)) == "Completed"
+    assert ended(server, start(server, config_of(recipe, *LONG))) == "Completed"
     print(f"a run of the deployment with nothing left to do took {time.monotonic() - began:.0f} s")
     assert started_since(server, before) == [], "what is there is sent nowhere"
 
@@ -139,7 +138,7 @@ def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing
     server: PrefectServer, workers: dict[str, Worker], recipe: Path
 ) -> None:
     before = stage_runs(server)
-    run = start(server, recipe, *LONG, "student.training.seed=1")
+    run = start(server, config_of(recipe, *LONG, "student.training.seed=1"))
     training, student = training_of_the_student(server, workers["student-gpu"])
     server.command("flow-run", "cancel", run)
     until(lambda: "Cancelling" in server.state_names(run), "the cancellation", 60)
@@ -155,3 +154,15 @@ def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing
     stages = {stage["name"]: stage["run_count"] for stage in started_since(server, before)}
     assert stages.pop("student") == 2
     assert set(stages.values()) == {1}, "what was done is not done again"
+
+
+@pytest.mark.timeout(3000)
+def test_a_deployment_without_pools_of_its_own_runs_every_stage_where_it_runs_itself(
+    server: PrefectServer, workers: dict[str, Worker], recipe: Path
+) -> None:
+    before = stage_runs(server)
+    run = start(server, load_recipe(recipe, LONG).model_dump(mode="json"), "distill/quickstart")
+
+    assert ended(server, run) == "Completed"
+    assert server.read(run).name == "tiny"
+    assert {stage["deployment_id"] for stage in started_since(server, before)} == {None}

@@ -1,7 +1,6 @@
 """Tokenizers are compared by what they do: padding does not matter, one merge does, and the message names where they part."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from tasks.core.errors import SettingsError, StageFailedError
 from tasks.preflight_checks.served_tokenizer import ask_tokens
 from tasks.preflight_checks.tokenizer_identity import LocalTokens, require_same_end, require_same_tokens
 from tasks.teachers.endpoint.settings import EndpointSettings
-from tests.endpoints import run_scripted_endpoint, run_vllm_server
+from tests.endpoints import run_scripted_endpoint
 from tests.families import FAMILIES, family_model
-from tests.models import tiny_model, tiny_tokenizer
+from tests.models import tiny_tokenizer
 
 
 def local(tokenizer: Any, name: str = "model") -> LocalTokens:
@@ -149,20 +148,3 @@ def test_an_endpoint_that_is_away_may_be_asked_again() -> None:
         settings = EndpointSettings(url=endpoint.url, model="tiny", server="vllm")
     with ask_tokens(settings) as served, pytest.raises(StageFailedError, match="does not answer /tokenize"):
         require_same_tokens(served, local(tiny_tokenizer()), "topk_kd")
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("vllm", reason="needs one of the extras cpu and cuda")
-    with run_vllm_server(tiny_model(tmp_path_factory.mktemp("model")), tmp_path_factory.mktemp("server")) as url:
-        yield url
-
-
-@pytest.mark.slow
-def test_vllms_own_server_is_asked_for_its_tokens(url: str) -> None:
-    other: Any = tiny_tokenizer()
-    other.add_tokens(["still"])
-    with ask_tokens(EndpointSettings(url=url, model="tiny", server="vllm")) as served:
-        require_same_tokens(served, local(tiny_tokenizer()), "topk_kd")
-        with pytest.raises(SettingsError, match="for the teacher tiny and"):
-            require_same_tokens(served, local(other), "topk_kd")

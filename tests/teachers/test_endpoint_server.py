@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tasks.core.errors import SettingsError
+from tasks.preflight_checks.served_tokenizer import ask_tokens
+from tasks.preflight_checks.tokenizer_identity import LocalTokens, require_same_tokens
 from tasks.teachers.endpoint.live import Endpoint
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.exchange import Completion, ListFeed, Request
@@ -113,3 +117,12 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_answered(url: s
     assert "HTTP 400" in (answers["long"].problem or "")
     assert "cold" not in (answers["long"].problem or "")
     assert {answers[request.key].finish_reason for request in TEXTS} <= {"stop", "length"}
+
+
+def test_its_tokenizer_is_compared_by_what_it_makes_of_the_probe_texts(url: str) -> None:
+    other: Any = tiny_tokenizer()
+    other.add_tokens(["still"])
+    with ask_tokens(EndpointSettings(url=url, model="tiny", server="vllm")) as served:
+        require_same_tokens(served, LocalTokens(tiny_tokenizer(), "student"), "topk_kd")
+        with pytest.raises(SettingsError, match="for the teacher tiny and"):
+            require_same_tokens(served, LocalTokens(other, "student"), "topk_kd")

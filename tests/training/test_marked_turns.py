@@ -11,11 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.core.errors import ModelError, RefusedConversationError, SettingsError
-from tasks.core.process import run_worker
-from tasks.core.records import PROMPTS, Message, Prompt
+from tasks.core.records import Message
 from tasks.core.rendering import render_example, render_prompt
-from tasks.core.tables import write_table
-from tasks.teachers.measured import Measurement, MeasuringJob
+from tasks.teachers.exchange import ListFeed, Request
 from tasks.teachers.settings import EngineRuntime, Sampling
 from tasks.training.marked_turns import TurnMarker
 from tests.families import FAMILIES, family_model
@@ -173,30 +171,20 @@ def test_a_tiny_model_of_a_family_trains_on_marked_turns(family: str, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["phi_4_mini", "phi_3_mini_128k", "llama_3_1_8b"])
 def test_the_engine_answers_as_transformers_does(family: str, tmp_path: Path) -> None:
-    weights = family_model(family, tmp_path / "model")
-    items = [
-        Prompt(id=text, messages=conversation(text), text=None, reference=None, task="MATH", split="test", tags=[])
-        for text in ("Is a still hot?", "Warm", "the tap opens")
-    ]
-    write_table(tmp_path / PROMPTS.file, PROMPTS, items)
-    job = MeasuringJob(
-        prompts=tmp_path / PROMPTS.file,
-        weights=weights,
-        sampling=Sampling(max_prompt_tokens=112, max_new_tokens=12, dtype="float32"),  # few enough for the short position factors
-        engine=EngineRuntime(max_num_seqs=4),
-        latency_requests=1,
-        result=tmp_path / "measurement.json",
-    )
-    job_file = tmp_path / "job.json"
-    job_file.write_text(job.model_dump_json(), encoding="utf-8")
-    run_worker("tasks.teachers.measured", job_file, tmp_path / "worker.log", grace_seconds=5)
+    from tasks.teachers.vllm import Engine
 
-    answers = Measurement.model_validate_json(job.result.read_bytes()).answers
-    model: Any = AutoModelForCausalLM.from_pretrained(weights)
+    weights = family_model(family, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(weights)
-    for item in items:
-        prompt = torch.tensor([render_prompt(tokenizer, item["messages"], None)])
+    prompts = {text: render_prompt(tokenizer, conversation(text), None) for text in ("Is a still hot?", "Warm", "the tap opens")}
+    sampling = Sampling(max_prompt_tokens=112, max_new_tokens=12, dtype="float32")  # few enough for the short position factors
+    with Engine(weights, sampling, EngineRuntime(max_num_seqs=4)) as engine:
+        requests = [Request(text, tokens, seed=0) for text, tokens in prompts.items()]
+        answers = {answer.key: answer for answer in engine.stream(ListFeed(requests))}
+
+    model: Any = AutoModelForCausalLM.from_pretrained(weights)
+    for text, tokens in prompts.items():
+        prompt = torch.tensor([tokens])
         whole = model.generate(prompt, max_new_tokens=12, do_sample=False, pad_token_id=model.config.eos_token_id[0])
         said = whole[0, prompt.shape[1] :]
-        assert answers[item["id"]].text == tokenizer.decode(said, skip_special_tokens=True)
-        assert (answers[item["id"]].finish_reason == "stop") == (said[-1].item() in model.generation_config.eos_token_id)
+        assert answers[text].token_ids == said.tolist()
+        assert (answers[text].finish_reason == "stop") == (said[-1].item() in model.generation_config.eos_token_id)
