@@ -31,12 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep Prefect's database and all caches of the session in a temporary folder, and the libraries quiet and offline."""
-    home = tmp_path_factory.mktemp("home")
+    home, base = tmp_path_factory.mktemp("home"), tmp_path_factory.getbasetemp()
     own = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "prefect" / "storage"),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "XDG_CACHE_HOME": str(home / "cache"),
+        # What vLLM finds out of each architecture, by a process that takes as long as an engine: for all workers of pytest-xdist.
+        "VLLM_CACHE_ROOT": str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "vllm"),
     }
     before = {name: os.environ.get(name) for name in (*own, "PREFECT_API_URL")}
     os.environ.update(own)
