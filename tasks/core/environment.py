@@ -1,6 +1,9 @@
 """Environment variables that the heavy libraries read once, at import: no telemetry, quiet logs, no idle spinning."""
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 _DEFAULTS = {
@@ -22,6 +25,18 @@ def prepare_libraries() -> None:
     """Set defaults for torch, Transformers, TRL and vLLM; call before importing any of them. The user's own values win."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def loading_libraries() -> Iterator[None]:
+    """Keep the garbage collector away while libraries load: they leave no garbage, and looking for it takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def has_cuda() -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tasks.core.environment import has_cuda, prepare_libraries
+from tasks.core.environment import has_cuda, loading_libraries, prepare_libraries
 from tasks.core.memory import PeakMemory
 from tasks.core.process import end_with_parent
 from tasks.core.records import PROMPTS
@@ -66,7 +66,8 @@ class Measurement(BaseModel):
 
 def measure(job: MeasuringJob) -> Measurement:
     """Answer the test prompts, some one at a time and then all at once."""
-    from tasks.teachers.vllm import Engine
+    with loading_libraries():
+        from tasks.teachers.vllm import Engine
 
     if not has_cuda():  # on CUDA the engine is a process of its own, and the device's memory is read
         _run_dummy_engine(job.engine)

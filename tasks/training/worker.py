@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
-from tasks.core.environment import prepare_libraries
+from tasks.core.environment import loading_libraries, prepare_libraries
 from tasks.core.process import STOPPED, end_with_parent
 from tasks.core.secrets import withhold
 from tasks.trainers import METHODS
@@ -36,7 +36,8 @@ def main(job_file: str) -> int:
         _show_warnings()
         if job.settings.runtime.sharding == "full" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             os.environ.update(_SHARDED)
-        method = import_module(METHODS[job.settings.method])
+        with loading_libraries():
+            method = import_module(METHODS[job.settings.method])
         try:
             finished = method.train(job)
         except Exception as error:
