@@ -29,13 +29,14 @@ _SETTLED_SECONDS = 60.0
 """A command that ran for so long was set up rightly; what ended it is another trouble than that of the start before."""
 
 
-def run_stoppable(arguments: Sequence[str], grace_seconds: float, restarts: int = 0) -> int:
+def run_stoppable(arguments: Sequence[str], grace_seconds: float, restarts: int = 0, module: str = "prefect") -> int:
     """Run ``prefect ARGUMENTS`` until it ends or this process is told to stop.
 
     Args:
         arguments: What follows ``prefect`` in the command line; a command that starts each flow run as a child process.
         grace_seconds: How long flow runs may take to save what they have before they are killed.
         restarts: How often in a row it is started again when it ends with an error.
+        module: What stands for ``prefect``.
 
     Returns:
         The command's exit status, or ``STOPPED``.
@@ -45,7 +46,7 @@ def run_stoppable(arguments: Sequence[str], grace_seconds: float, restarts: int 
         signal.signal(number, lambda *_: told_to_stop.set())
     left = restarts
     while True:
-        started, command = time.monotonic(), _start(arguments)
+        started, command = time.monotonic(), _start(module, arguments)
         while command.poll() is None:
             if told_to_stop.wait(1):
                 _end(command, grace_seconds)
@@ -60,10 +61,10 @@ def run_stoppable(arguments: Sequence[str], grace_seconds: float, restarts: int 
             return STOPPED
 
 
-def _start(arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
+def _start(module: str, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
     # In a session of its own: a terminal's Ctrl-C, and a container's SIGTERM to the group, are ours to pass on.
     return subprocess.Popen(
-        [sys.executable, "-m", "prefect", *arguments],
+        [sys.executable, "-m", module, *arguments],
         start_new_session=True,
         preexec_fn=_take_signals,  # noqa: PLW1509 (before any thread of ours is started)
     )

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = ["worker", "start", "--type", "process", "--pool", options.pool, "--limit", str(options.limit)]
     command += ["--name", options.name] if options.name else []
     command += ["--with-healthcheck"] if "PREFECT_WORKER_WEBSERVER_PORT" in os.environ else []  # what containers are asked
-    status = run_stoppable(command, options.grace_seconds, restarts=_RESTARTS)
+    status = run_stoppable(command, options.grace_seconds, restarts=_RESTARTS, module="deployments.process_worker")
     return 0 if status == STOPPED else status
 
 

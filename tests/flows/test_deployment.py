@@ -99,9 +99,9 @@ def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer,
 
 def test_a_worker_that_ends_with_an_error_is_started_again(server: PrefectServer, tmp_path: Path) -> None:
     with server.worker("student-gpu", log=tmp_path / "worker.log") as worker:
-        started = until(lambda: worker.running("prefect"), "Prefect's worker")
+        started = until(lambda: worker.running("deployments.process_worker"), "Prefect's worker")
         started.kill()
-        until(lambda: (again := worker.running("prefect")) and again != started, "Prefect's worker again")
+        until(lambda: (again := worker.running("deployments.process_worker")) and again != started, "Prefect's worker again")
         worker.terminate()
         assert worker.process.wait(30) == 0
     assert "prefect worker start ended with status -9; it is started again" in (tmp_path / "worker.log").read_text()
