@@ -141,7 +141,8 @@ def test_a_cancelled_run_takes_its_stages_along_and_a_retry_does_what_is_missing
     run = start(server, config_of(recipe, *LONG, "student.training.seed=1"))
     training, student = training_of_the_student(server, workers["student-gpu"])
     server.command("flow-run", "cancel", run)
-    until(lambda: "Cancelling" in server.state_names(run), "the cancellation", 60)
+    # The server looks every 20 s for runs whose parent was cancelled: the training would be over.
+    until(lambda: {"Cancelling", "Cancelled"} & {*server.state_names(student["id"])}, "the cancellation of the stage", 120)
     training.resume()
 
     assert ended(server, run) == "Cancelled"
