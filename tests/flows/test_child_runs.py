@@ -252,11 +252,14 @@ def test_a_store_that_goes_away_is_waited_for(
 
 def test_a_worker_that_cannot_save_in_time_is_ended_all_the_same(server: PrefectServer, model: Path, tmp_path: Path) -> None:
     store, before = str(tmp_path / "store"), known(server)
-    with parent(server, store, inputs_of(store, model)), server.worker(POOL, "--grace-seconds", "2") as worker:
-        trainer = process_at_work(worker, tmp_path)
-        family = worker.family
-        trainer.send_signal(signal.SIGSTOP)  # it will not hear SIGTERM
-        worker.terminate()
-        assert worker.process.wait(30) == 0
-        until(lambda: are_gone(family), "the end of all of them", 10)
+    with parent(server, store, inputs_of(store, model)) as student:
+        with server.worker(POOL, "--grace-seconds", "2") as worker:
+            trainer = process_at_work(worker, tmp_path)
+            family = worker.family
+            trainer.send_signal(signal.SIGSTOP)  # it will not hear SIGTERM
+            worker.terminate()
+            assert worker.process.wait(30) == 0
+            until(lambda: are_gone(family), "the end of all of them", 10)
         until(lambda: child_of(server, before, "CRASHED", "SCHEDULED"), "the end of the run", 30)
+        with server.worker(POOL):
+            assert student.result(300).counts["steps"] == STEPS

@@ -1,5 +1,6 @@
 """The whole path on real parts and a tiny model, on S3: killed twice and gone on with, run again, changed, tidied up."""
 
+import json
 import os
 import signal
 import subprocess
@@ -59,12 +60,16 @@ def report(interrupted: Interrupted) -> Artifact:
     return interrupted.report
 
 
-def kill_when(recipe: Path, condition: Callable[[], bool]) -> None:
-    """Start a run as a user does, and kill it at a moment."""
+def start(recipe: Path) -> "subprocess.Popen[bytes]":
+    """Start a run as a user does."""
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
     command = [sys.executable, "-m", "flows.distill", str(recipe)]
-    null = subprocess.DEVNULL
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=null, stderr=null) as process:
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def kill_when(recipe: Path, condition: Callable[[], bool]) -> None:
+    """Start a run, and kill it at a moment."""
+    with start(recipe) as process:
 
         def has_come() -> bool:
             assert process.poll() is None, "the run ended before it could be killed"
@@ -108,6 +113,14 @@ def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: 
     assert len(runs) == 13
 
 
+def test_the_command_ends_with_the_place_of_the_report(report: Artifact, recipe: Path) -> None:
+    with start(recipe) as process:
+        output, _ = process.communicate(timeout=400)
+
+    assert process.returncode == 0
+    assert json.loads(Path(output.decode().splitlines()[-1]).read_text())["items"] == 12
+
+
 def test_a_change_in_how_work_is_run_re_uses_it_and_a_change_in_what_is_asked_does_not(report: Artifact, recipe: Path) -> None:
     faster = distill(load_recipe(recipe, ["generations.runtime.shard_rows=3", "student.training.runtime.checkpoint_steps=9"]))
     stricter = distill(load_recipe(recipe, ["report.min_retained=0.99"]))
@@ -123,7 +136,7 @@ def test_a_collection_of_garbage_takes_nothing_that_the_next_run_needs(report: A
         copy.upload(tmp_path / "object", found.key)
     unneeded = make(copy.url, "student", "of a recipe that was given up")
     collection = collect_garbage(GarbageSettings(store=copy.url, dry_run=False, min_age_days=0, unfinished_days=0))
-    assert (artefact := {heap.what: heap.names for heap in collection.heaps}["artefact"]) == (unneeded.key,), artefact
+    assert [(heap.what, heap.names) for heap in collection.heaps] == [("artefact", (unneeded.key,))]
     again = distill(load_recipe(recipe, [f"store={copy.url}"]))
     assert again.fingerprint == report.fingerprint
     assert {found.key for found in copy.objects() if found.key.endswith("record.json")} == {

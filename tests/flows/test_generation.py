@@ -45,16 +45,16 @@ def test_partitions_give_the_rows_of_a_single_teacher(model: Path, tmp_path: Pat
     whole, parted = tmp_path / "whole" / "store", tmp_path / "parted" / "store"
     alone = answer(whole, prepare(whole, numbered(60)), teach(whole, model))
     prompts, teacher = prepare(parted, numbered(60)), teach(parted, model)
-    state = generate_answers(**arguments(parted, prompts, teacher, partitions=2, partitions_at_once=2), return_state=True)
+    state = generate_answers(**arguments(parted, prompts, teacher, partitions=3, partitions_at_once=2), return_state=True)
     made = state.result(raise_on_failure=True)
     effort = read_record(made).summary["effort"]
 
     assert list(read_table(made, ANSWERED_PROMPTS)) == list(read_table(alone, ANSWERED_PROMPTS))
     assert made.counts == alone.counts
-    assert (effort["rows"], effort["engine_starts"]) == (60, 2)
+    assert (effort["rows"], effort["engine_starts"]) == (60, 3)
     assert len(committed_keys(parted)) == len(set(committed_keys(parted))) == 60
-    runs = task_runs(state, 4)
-    assert len(runs) == 1 + 2 + 1, "planning, a task run for every partition, joining: none for a row or a shard"
+    runs = task_runs(state, 5)
+    assert len(runs) == 1 + 3 + 1, "planning, a task run for every partition, joining: none for a row or a shard"
 
 
 @pytest.fixture
