@@ -1,4 +1,4 @@
-"""Environment variables that the heavy libraries read once, at import: no telemetry, quiet logs, no idle spinning."""
+"""How the heavy libraries are imported: what they read once from the environment, and without a search for garbage meanwhile."""
 
 import gc
 import os
