@@ -58,7 +58,7 @@ COMPILE = compile --no-annotate --custom-compile-command "make lock" --quiet --p
 
 lock: .venv/bin/uv ## Resolve the lock files anew; pins that still fit are kept
 	$(UV_INSTALL) $(COMPILE) --extra cpu --extra demo -o requirements-cpu.lock
-	$(UV_INSTALL) $(COMPILE) --extra cpu --extra demo --extra workers --group dev -o requirements-dev.lock
+	$(UV_INSTALL) $(COMPILE) --extra cpu --extra demo --extra workers --extra crosscheck --group dev -o requirements-dev.lock
 	$(BIN)/uv pip $(COMPILE) --extra cuda --extra demo -o requirements-cuda.lock
 	$(BIN)/uv pip $(COMPILE) --extra train --extra demo -c requirements-cuda.lock -o requirements-student.lock
 	$(BIN)/uv pip $(COMPILE) --extra workers --extra demo -c requirements-cuda.lock -o requirements-orchestrator.lock
