@@ -8,12 +8,13 @@ from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.attempt_journal import AttemptJournal
 from tasks.core.attempts import INTERRUPTIONS
 from tasks.core.caching import Stage
-from tasks.core.environment import prepare_libraries
 from tasks.core.errors import SettingsError
 from tasks.core.progress import stage_logger
 from tasks.core.records import EXAMPLES, LOGPROBS
 from tasks.core.storage import open_store
 from tasks.core.weights import WEIGHTS, locate_weights, weight_bytes
+from tasks.renderers.charts.losses import plot_losses
+from tasks.renderers.charts.standalone import standalone
 from tasks.training.checkpoints.mirror import CheckpointMirror
 from tasks.training.job import TrainingJob
 from tasks.training.launch import run_training
@@ -62,10 +63,7 @@ def train(
             metrics = run_training(job, watch, StepTally(journal, job.checkpoints).take)
             findings = json.loads(job.findings.read_text(encoding="utf-8"))
             (draft.path / METRICS_FILE).write_bytes(job.metrics.read_bytes())
-            prepare_libraries()
-            from tasks.renderers.plots import plot_losses
-
-            (draft.path / CURVE_FILE).write_text(plot_losses(job.metrics), encoding="utf-8")
+            (draft.path / CURVE_FILE).write_text(standalone(plot_losses(job.metrics)), encoding="utf-8")
             draft.counts = {"steps": int(metrics[-1]["step"]), "weight_bytes": weight_bytes(job.output)}
             interruptions = journal.interruptions()
             draft.summary = {**summarise_training(metrics, findings), INTERRUPTIONS: interruptions.model_dump()}
