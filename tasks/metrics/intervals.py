@@ -76,6 +76,21 @@ def bootstrap_median(values: Sequence[float], resamples: int = _RESAMPLES) -> In
     return _percentiles(float(np.median(array)), np.median(array[picks], axis=1))
 
 
+def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+    """Return the ratio of the medians of two sets of measurements, with its percentile bootstrap interval.
+
+    Args:
+        ours: Measurements, each of them positive.
+        theirs: Measurements of something else: the two sets are not paired.
+    """
+    draws: list[np.ndarray] = []
+    for stream, values in enumerate((ours, theirs)):
+        array = np.asarray(values, dtype=float)
+        picks = np.random.default_rng([_SEED, stream]).integers(0, len(array), size=(_RESAMPLES, len(array)))
+        draws.append(np.median(array[picks], axis=1))
+    return _percentiles(float(np.median(ours) / np.median(theirs)), draws[0] / draws[1])
+
+
 def _percentiles(value: float, draws: np.ndarray) -> Interval:
     finite = draws[np.isfinite(draws)]
     if not np.isfinite(value) or len(finite) < len(draws) / 2:
