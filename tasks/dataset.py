@@ -21,7 +21,7 @@ from tasks.core.tables import TableWriter, read_table, to_arrow
 from tasks.core.weights import locate_weights
 from tasks.filters import FILTERS, Candidate, FilterContext
 
-STAGE = Stage("dataset", version=2)
+STAGE = Stage("dataset", version=3)
 _BATCH_ROWS = 1024
 _CARRIED = {*EXAMPLES.schema.names, "token_logprobs", "top_ids", "top_logprobs"}
 
@@ -103,11 +103,12 @@ def _answers(prompts: Artifact, generations: Artifact | None, width: int | None)
     if generations is not None:
         yield from read_table(generations, with_logprobs(ANSWERED_PROMPTS, width))
         return
-    nobody = {"teacher": None, "reasoning": None, "finish_reason": "stop", "token_ids": []}
+    nobody = {"teacher": None, "reasoning": None, "finish_reason": "stop", "token_ids": [], "sample_index": 0, "turn": 0}
     for prompt in read_table(prompts, PROMPTS):
-        if prompt["split"] != "test" and prompt["reference"] is not None:
+        if prompt["split"] != "test" and prompt["references"]:
             # Plain text is continued where the prompt stops, so its answer starts with the space between the words.
-            answer = prompt["reference"] if prompt["text"] is None else f" {prompt['reference']}"
+            reference = prompt["references"][0]
+            answer = reference if prompt["text"] is None else f" {reference}"
             yield {**prompt, **nobody, "answer": answer}
 
 

@@ -17,16 +17,14 @@ from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights, weight_bytes
 from tasks.generating.asking import FAILURES
-from tasks.metrics import METRICS
-from tasks.metrics.answers import normalise_answer, normalise_label
 from tasks.metrics.intervals import bootstrap_median
-from tasks.metrics.selection import is_closed, rows_by_metric
+from tasks.task_types.scoring import score_answer, summarise_tasks
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.identity import endpoint_of, teacher_name
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=2)
+STAGE = Stage("evaluation", version=3)
 LATENCIES_FILE = "latencies.json"
 
 
@@ -63,8 +61,8 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         model: A ``model`` artefact, of weights or of an endpoint, or a ``student`` artefact.
 
     Returns:
-        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json; the record's summary has the metrics,
-        speed, memory, size and cost. Memory and size of an endpoint's model are None: they cannot be known.
+        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json; the record's summary has metrics and
+        rates by task, speed, memory, size and cost. Memory and size of an endpoint's model are None: they cannot be known.
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
@@ -84,17 +82,16 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         else:
             stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
             measurement = _ask(endpoint, items, settings, draft.scratch)
-        predictions = [_score(item, measurement.answers[item["id"]]) for item in items]
+        predictions = [_score(item, labels, measurement.answers[item["id"]]) for item in items]
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
         latencies = measurement.latencies_seconds
         (draft.path / LATENCIES_FILE).write_text(json.dumps(latencies), encoding="utf-8")
-        draft.counts = {"items": len(items), "correct": sum(row["correct"] for row in predictions)}
+        draft.counts = {"items": len(items), "invalid": sum(row["answer"] is None for row in predictions)}
         if failed := sum(row["finish_reason"] in FAILURES for row in predictions):
             draft.counts["failed"] = failed
         draft.summary = {
             "name": teacher_name(model),
-            "metrics": _metrics(predictions),
-            "invalid_ratio": _invalid_ratio(predictions, labels),
+            "tasks": summarise_tasks(predictions),
             "latency_seconds": bootstrap_median(latencies).model_dump(),
             "items_per_second": measurement.items_per_second,
             "tokens_per_second": measurement.tokens_per_second,
@@ -145,28 +142,6 @@ def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, wor
     return measurement
 
 
-def _score(item: Prompt, answer: Answer) -> Prediction:
-    normalise = normalise_label if is_closed(item["task"]) else normalise_answer
-    said, wanted = normalise(answer.text), normalise(item["reference"] or "")
-    return Prediction(
-        id=item["id"],
-        task=item["task"],
-        answer=said,
-        reference=wanted,
-        correct=said == wanted and answer.finish_reason not in FAILURES,
-        finish_reason=answer.finish_reason,
-    )
-
-
-def _metrics(predictions: Sequence[Prediction]) -> dict[str, float]:
-    return {
-        name: METRICS[name]([row["answer"] for row in rows], [row["reference"] for row in rows])
-        for name, rows in rows_by_metric(predictions).items()
-    }
-
-
-def _invalid_ratio(predictions: Sequence[Prediction], labels: Sequence[str]) -> float | None:
-    """Return the share of answers outside the labels among the rows that want one; None if no row does."""
-    known = {normalise_label(label) for label in labels}
-    closed = [row for row in predictions if is_closed(row["task"])]
-    return sum(row["answer"] not in known for row in closed) / len(closed) if known and closed else None
+def _score(item: Prompt, labels: Sequence[str], answer: Answer) -> Prediction:
+    failed = answer.finish_reason in FAILURES
+    return score_answer(item, labels, answer.text, answer.finish_reason, answer.completion_tokens, failed)

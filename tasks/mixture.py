@@ -21,7 +21,7 @@ from tasks.generating.scores import SCORES, Contender, ScoreName
 from tasks.generating.settings import Selection
 from tasks.generating.summary import summarise_rows
 
-STAGE = Stage("generations", version=1)
+STAGE = Stage("generations", version=2)
 MAIN_TEACHER = "teacher"
 _BATCH_ROWS = 1024
 
@@ -40,7 +40,8 @@ class MixtureSettings(Section):
     """Name of the teacher by value of `route_by`; all other prompts go to `teacher`."""
 
     score: ScoreName = "reference"
-    """What best_of goes by: the reference, agreement with the other answers, or the teacher's own confidence."""
+    """What best_of goes by: the score against the references, agreement with the other answers, or the teacher's own
+    confidence."""
 
     @model_validator(mode="after")
     def _has_routes(self) -> Self:
@@ -96,7 +97,7 @@ def _best(sources: list[Path], score: ScoreName) -> list[np.ndarray]:
     groups: dict[tuple[str, int], list[tuple[int, int, bool, Contender]]] = defaultdict(list)
     sizes: list[int] = []
     for number, source in enumerate(sources):
-        columns = ["id", "turn", "answer", "reference", "finish_reason"]
+        columns = ["id", "task", "turn", "answer", "references", "finish_reason"]
         with_logprobs = "token_logprobs" in pq.read_schema(source).names
         if score == "confidence" and not with_logprobs:
             raise SettingsError("mixture.score is confidence, which needs generations.logprobs; ask for a top_k of 0 or more")
@@ -105,7 +106,7 @@ def _best(sources: list[Path], score: ScoreName) -> list[np.ndarray]:
             for offset, row in enumerate(batch.to_pylist()):
                 logprobs = row.get("token_logprobs")
                 mean = float(np.mean(np.asarray(logprobs, np.float32))) if logprobs else None
-                contender = Contender(row["answer"], row["reference"], mean)
+                contender = Contender(row["task"], row["answer"], row["references"], mean)
                 finished = row["finish_reason"] == "stop"
                 groups[row["id"], row["turn"]].append((number, start + offset, finished, contender))
             sizes[-1] = start + len(batch)

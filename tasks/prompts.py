@@ -12,13 +12,14 @@ from tasks.core.caching import Stage
 from tasks.core.errors import DataError, SettingsError
 from tasks.core.fingerprint import SHORT, fingerprint
 from tasks.core.progress import stage_logger
-from tasks.core.records import CLOSED_SET_TASKS, PROMPTS, SPLITS, Prompt, Split
+from tasks.core.records import PROMPTS, SPLITS, Prompt, Split
 from tasks.core.tables import write_table
 from tasks.sources import read_source
 from tasks.sources.conversion import NOT_SELECTED, row_prompt
 from tasks.sources.settings import PromptsSettings
+from tasks.task_types import TASK_TYPES
 
-STAGE = Stage("prompts", version=2)
+STAGE = Stage("prompts", version=3)
 BAD_ROWS_FILE = "bad_rows.jsonl"
 
 
@@ -35,7 +36,7 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
 
     Raises:
         DataError: If more rows are bad than the settings allow, or a split that is needed is empty.
-        SettingsError: If a source is not there, or a tag field is in no row.
+        SettingsError: If a source is not there, or no row has a tag field or the reference field.
     """
     with STAGE.draft(store, settings) as draft:
         bad: list[dict[str, Any]] = []
@@ -44,6 +45,7 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
         duplicates = reasons.pop("duplicate_prompt", 0)
         _check_ratio(reasons, len(prompts) + len(bad), settings.max_bad_rows_ratio, bad)
         _check_tags(prompts, settings)
+        _check_reference_field(prompts, settings)
         splits = Counter(prompt["split"] for prompt in prompts)
         for split in ("train", "test"):
             if not splits[split]:
@@ -85,10 +87,13 @@ def _split(prompts: list[Prompt], settings: PromptsSettings) -> list[Prompt]:
         held_out.append(("test", settings.test_fraction))
     if not settings.validation:
         held_out.append(("validation", settings.validation_fraction))
+    referred = {prompt["task"] for prompt in prompts if prompt["references"]}
+    judged = {name for name, task in TASK_TYPES.items() if not task.needs_references and name not in referred}
     for prompt in prompts:
         position = _position(prompt["id"])
         for split, fraction in held_out:
-            if prompt["split"] == "train" and prompt["reference"] is not None and position < fraction:
+            testable = prompt["references"] or prompt["task"] in judged
+            if prompt["split"] == "train" and testable and position < fraction:
                 prompt["split"] = split
             position -= fraction
     return prompts
@@ -97,9 +102,9 @@ def _split(prompts: list[Prompt], settings: PromptsSettings) -> list[Prompt]:
 def _limit_references(prompts: list[Prompt], limit: int | None) -> list[Prompt]:
     if limit is None:
         return prompts
-    labelled = [prompt for prompt in prompts if prompt["split"] == "train" and prompt["reference"] is not None]
+    labelled = [prompt for prompt in prompts if prompt["split"] == "train" and prompt["references"]]
     for prompt in sorted(labelled, key=lambda prompt: _position(prompt["id"]))[limit:]:
-        prompt["reference"] = None
+        prompt["references"] = []
     return prompts
 
 
@@ -110,8 +115,8 @@ def _position(identifier: str) -> float:
 def _labels(prompts: list[Prompt], settings: PromptsSettings) -> list[str]:
     if settings.labels:
         return list(settings.labels)
-    known = (prompt for prompt in prompts if prompt["task"] in CLOSED_SET_TASKS and prompt["split"] != "test")
-    return sorted({prompt["reference"] for prompt in known if prompt["reference"] is not None})
+    known = (prompt for prompt in prompts if TASK_TYPES[prompt["task"]].is_closed and prompt["split"] != "test")
+    return sorted({reference for prompt in known for reference in prompt["references"]})
 
 
 def _check_tags(prompts: list[Prompt], settings: PromptsSettings) -> None:
@@ -119,6 +124,14 @@ def _check_tags(prompts: list[Prompt], settings: PromptsSettings) -> None:
     if prompts and unseen:
         raise SettingsError(
             f"no row has the fields {sorted(unseen)} of prompts.tag_fields; correct their names or leave them out"
+        )
+
+
+def _check_reference_field(prompts: list[Prompt], settings: PromptsSettings) -> None:
+    if prompts and settings.reference_field and settings.max_references is None and not any(row["references"] for row in prompts):
+        raise SettingsError(
+            f"no row has a reference in the field {settings.reference_field!r} of prompts.reference_field; correct its name or "
+            "leave it out"
         )
 
 

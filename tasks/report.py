@@ -13,14 +13,14 @@ from tasks.core.progress import stage_logger
 from tasks.core.records import PREDICTIONS, Prediction
 from tasks.core.section import Section
 from tasks.core.tables import read_table
-from tasks.metrics import METRICS
-from tasks.metrics.accuracy import accuracy
+from tasks.metrics import CORPUS_METRICS
 from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
-from tasks.metrics.selection import rows_by_metric
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import InterruptionsReport, ModelName, ModelReport, Report, Savings, Verdict
+from tasks.task_types import TASK_TYPES
+from tasks.task_types.scoring import primary_score
 
-STAGE = Stage("report", version=4)
+STAGE = Stage("report", version=5)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
@@ -109,9 +109,11 @@ def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
         name: sorted(read_table(lineage[f"{name}_evaluation"], PREDICTIONS), key=lambda row: row["id"]) for name in names
     }
     models: dict[ModelName, ModelReport] = {name: _model(records[f"{name}_evaluation"], predictions[name]) for name in names}
-    correct = [[float(row["correct"]) for row in predictions[name]] for name in names]
+    correct = [[primary_score(row) or 0.0 for row in predictions[name]] for name in names]
     same = [
-        student["answer"] == teacher["answer"]
+        student["answer"] is not None
+        and teacher["answer"] is not None
+        and TASK_TYPES[student["task"]].same(student["answer"], teacher["answer"])
         for student, teacher in zip(predictions["student"], predictions["teacher"], strict=True)
     ]
     retained = paired_bootstrap(correct, lambda mean: _ratio(mean[2], mean[0]))
@@ -161,14 +163,19 @@ def _interruptions(lineage: dict[str, Artifact]) -> InterruptionsReport:
 
 
 def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
-    metrics: dict[str, Interval] = {}
-    for name, rows in rows_by_metric(predictions).items():
-        if METRICS[name] is accuracy:
-            metrics[name] = wilson(sum(row["correct"] for row in rows), len(rows))
-        else:
-            metrics[name] = resampled([row["answer"] for row in rows], [row["reference"] for row in rows], METRICS[name])
-    fields: dict[str, Any] = {name: record.summary[name] for name in ModelReport.model_fields if name != "metrics"}
-    return ModelReport(metrics=metrics, **fields)
+    rows = [row for row in predictions if row["scores"]]
+    scores = [dict(row["scores"]) for row in rows]
+    metrics = {
+        name: paired_bootstrap([[each[name] for each in scores if name in each]], lambda mean: mean[0])
+        for name in dict.fromkeys(name for each in scores for name in each)
+    }
+    for name, metric in CORPUS_METRICS.items():
+        if chosen := [row for row in rows if name in TASK_TYPES[row["task"]].corpus_metrics]:
+            metrics[name] = resampled([row["answer"] for row in chosen], [row["references"] for row in chosen], metric)
+    fields: dict[str, Any] = {
+        name: record.summary[name] for name in ModelReport.model_fields if name not in {"metrics", "invalid_ratio"}
+    }
+    return ModelReport(metrics=metrics, invalid_ratio=record.counts["invalid"] / record.counts["items"], **fields)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

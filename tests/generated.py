@@ -20,7 +20,7 @@ def row(name: str, said: str, **changes: Any) -> dict[str, Any]:
         "id": name,
         "messages": [],
         "text": f"about {name}",
-        "reference": None,
+        "references": [],
         "task": "CONVERSATION",
         "split": "train",
         "tags": [],

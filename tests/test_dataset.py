@@ -77,7 +77,7 @@ def test_without_a_teacher_the_references_are_the_answers(prompts: Artifact, stu
     rows = list(read_table(dataset, EXAMPLES))
 
     assert len(rows) == 10
-    assert all(row["completion"] == f" {row['reference']}" for row in rows)
+    assert all(row["completion"] == f" {row['references'][0]}" for row in rows)
 
 
 def test_too_few_good_answers_end_the_run_with_the_reasons(prompts: Artifact, student: Artifact, tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def run_test(store: Path, rows: list[dict[str, Any]], scripted: ScriptedEndpoint
 
 
 def predictions(made: Artifact) -> dict[str, Prediction]:
-    """Return what was answered, by reference."""
-    return {row["reference"]: row for row in read_table(made, PREDICTIONS)}
+    """Return what was answered, by the first reference."""
+    return {row["references"][0]: row for row in read_table(made, PREDICTIONS)}
 
 
 def knows(right: dict[str, str]) -> Any:
@@ -72,10 +72,10 @@ def test_an_endpoint_is_named_scored_and_timed_and_its_memory_is_not_made_up(tmp
     made = run_test(tmp_path / "store", rows, scripted)
 
     summary = read_record(made).summary
-    assert made.counts == {"items": 8, "correct": 6}
+    assert made.counts == {"items": 8, "invalid": 2}
     assert summary["name"] == "acme/large"
-    assert summary["metrics"]["accuracy"] == 0.75
-    assert summary["invalid_ratio"] == 0.25
+    assert summary["tasks"]["CLASSIFICATION"]["metrics"]["accuracy"] == 0.75
+    assert summary["tasks"]["CLASSIFICATION"]["rates"] == {"invalid": 0.25, "truncated": 0, "repeated": 0}
     assert (summary["peak_memory_bytes"], summary["weight_bytes"], summary["cost_per_1k_requests"]) == (None, None, None)
     assert summary["items_per_second"] > 0
     assert summary["tokens_per_second"] == pytest.approx(5 * summary["items_per_second"])
@@ -105,15 +105,18 @@ def test_the_price_of_a_thousand_requests_follows_from_tokens_and_prices(tmp_pat
 
 
 def test_a_row_that_fails_counts_as_wrong_also_where_nothing_would_be_right(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    rows = [*labelled(10), {"prompt": "sum of nothing", "answer": "the", "kind": "MATH"}]
+    rows = [*labelled(10), {"prompt": "the empty word", "answer": "the", "kind": "NLU_QA"}]
     refused = {"error": {"code": "context_length"}}
     right = knows({row["prompt"]: row["answer"] for row in rows[:10]})
-    scripted.act = lambda call: {"still 3": Act(503), "sum of nothing": Act(400, refused)}.get(call.prompt) or right(call)
+    scripted.act = lambda call: {"still 3": Act(503), "the empty word": Act(400, refused)}.get(call.prompt) or right(call)
     made = run_test(tmp_path / "store", rows, scripted)
 
     failed = [row for row in read_table(made, PREDICTIONS) if row["finish_reason"] == "error"]
-    assert made.counts == {"items": 11, "correct": 9, "failed": 2}
-    assert [(row["answer"], row["correct"]) for row in failed] == [("", False)] * 2
+    assert made.counts == {"items": 11, "invalid": 2, "failed": 2}
+    assert [(row["answer"], dict(row["scores"])) for row in failed] == [
+        (None, {"accuracy": 0}),
+        (None, {"f1": 0, "exact_match": 0}),
+    ]
 
 
 @pytest.mark.parametrize("act", [Act(503), Act(400)], ids=["down", "refusing"])
@@ -136,7 +139,8 @@ def test_what_a_failed_evaluation_paid_for_is_not_asked_again(tmp_path: Path, sc
     first = len(scripted.calls)
     made = run_test(tmp_path / "store", rows, scripted)
 
-    assert made.counts == {"items": 12, "correct": 12}
+    assert made.counts == {"items": 12, "invalid": 0}
+    assert read_record(made).summary["tasks"]["CLASSIFICATION"]["metrics"]["accuracy"] == 1
     assert len(scripted.calls) - first == 8 + 5  # what was missing, and those whose latency is taken
     assert not list((tmp_path / "store" / ".work" / "evaluation").glob("*"))
 
@@ -146,30 +150,51 @@ def test_a_budget_ends_the_evaluation(tmp_path: Path, scripted: ScriptedEndpoint
         run_test(tmp_path / "store", labelled(12), scripted, max_requests=10)
 
 
-def test_labels_and_free_texts_of_one_test_are_scored_each_in_their_way(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+def test_each_task_of_a_test_is_scored_in_its_own_way(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
     rows = [*labelled(4), *asked(4)]
-    # A free text is right without article and full stop; a label that is wrong in the same way is not.
+    # A sum is right wherever it stands in the answer; a label is not.
     scripted.act = knows(
-        {"still 0": "COLD", "still 1": "the hot", "still 2": "cold", "still 3": "hot", "sum 0": "0", "sum 1": "one"}
+        {
+            "still 0": "COLD",
+            "still 1": "the hot",
+            "still 2": "cold",
+            "still 3": "hot",
+            "sum 0": "It is 0.0, I think",
+            "sum 1": "2",
+        }
     )
     made = run_test(tmp_path / "store", rows, scripted)
 
-    found, summary = predictions(made), read_record(made).summary
-    assert (found["0"]["task"], found["0"]["answer"], found["0"]["correct"]) == ("MATH", "0", True)
-    assert made.counts == {"items": 8, "correct": 4}
-    assert list(summary["metrics"]) == ["accuracy", "macro_f1", "exact_match"]
-    assert summary["metrics"]["accuracy"] == 4 / 8
-    assert summary["metrics"]["exact_match"] == 1 / 4
-    assert summary["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)  # all cold ones, half of the hot ones
-    assert summary["invalid_ratio"] == 1 / 4
+    found, tasks = predictions(made), read_record(made).summary["tasks"]
+    sum_0 = found["The 0."]
+    assert (sum_0["task"], sum_0["completion"], sum_0["answer"]) == ("MATH", "It is 0.0, I think", "0")
+    assert (sum_0["scores"], sum_0["completion_tokens"]) == ([("accuracy", 1.0)], 5)
+    assert made.counts == {"items": 8, "invalid": 3}
+    assert tasks["MATH"] == {
+        "items": 4,
+        "metric": "accuracy",
+        "metrics": {"accuracy": 0.25},
+        "rates": {"invalid": 0.5, "truncated": 0, "repeated": 0},
+    }
+    labels = tasks["CLASSIFICATION"]
+    assert labels["metrics"]["accuracy"] == 0.75
+    assert labels["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)  # all cold ones, half of the hot ones
+    assert labels["rates"]["invalid"] == 0.25
 
 
-def test_a_test_of_free_texts_has_one_metric_and_no_labels_to_miss(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    scripted.act = knows({"sum 0": "0", "sum 2": "the  2"})
-    summary = read_record(run_test(tmp_path / "store", asked(4), scripted)).summary
+def test_what_only_a_judge_can_decide_has_rates_and_no_score(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    told = {"prompt": "hello", "answer": "Hello there", "kind": "CONVERSATION"}
+    scripted.act = knows({"hello": "Hello there", "go on": "on and on and " * 40})
+    made = run_test(tmp_path / "store", [told, {"prompt": "go on", "kind": "CONVERSATION"}], scripted)
 
-    assert summary["metrics"] == {"exact_match": 0.5}
-    assert summary["invalid_ratio"] is None
+    summary = read_record(made).summary["tasks"]["CONVERSATION"]
+    assert {row["completion"]: bool(row["scores"]) for row in read_table(made, PREDICTIONS)} == {
+        "Hello there": True,
+        "on and on and " * 40: False,
+    }
+    assert summary["metrics"] == {"chrf": 1, "bleu": pytest.approx(0, abs=1), "corpus_chrf": 1}
+    assert summary["rates"] == {"invalid": 0, "truncated": 0, "repeated": 0.5}
+    assert "tok:13a" in summary["signatures"]["bleu"]
 
 
 def test_a_batch_is_refused_because_it_has_no_speed() -> None:

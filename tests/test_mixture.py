@@ -73,8 +73,8 @@ def test_without_routes_every_teacher_answers_every_prompt(mode: str) -> None:
 
 
 def test_the_answer_that_is_the_reference_wins(prompts: Artifact) -> None:
-    teacher = [row("a", "Lyon", reference="paris"), row("b", "Rome", reference="rome")]
-    small = [row("a", "The Paris.", reference="paris"), row("b", "Oslo", reference="rome")]
+    teacher = [row("a", "Lyon", references=["paris"], task="NLU_QA"), row("b", "Rome", references=["rome"], task="NLU_QA")]
+    small = [row("a", "The Paris.", references=["paris"], task="NLU_QA"), row("b", "Oslo", references=["rome"], task="NLU_QA")]
 
     assert best(prompts, "reference", teacher=teacher, small=small) == [("b", "teacher", "Rome"), ("a", "small", "The Paris.")]
 
@@ -99,24 +99,24 @@ def test_the_first_of_equals_wins(prompts: Artifact) -> None:
 
 
 def test_an_answer_that_did_not_finish_wins_only_among_its_like(prompts: Artifact) -> None:
-    cut = {"finish_reason": "length", "reference": "paris"}
+    cut = {"finish_reason": "length", "references": ["paris"], "task": "NLU_QA"}
     teacher = [row("a", "Paris", **cut), row("b", "Lyon", **cut)]
-    small = [row("a", "Lyon", reference="paris"), row("b", "Paris", **cut)]
+    small = [row("a", "Lyon", references=["paris"], task="NLU_QA"), row("b", "Paris", **cut)]
 
     assert best(prompts, "reference", teacher=teacher, small=small) == [("a", "small", "Lyon"), ("b", "small", "Paris")]
 
 
 def test_every_turn_of_a_conversation_has_its_own_best_answer(prompts: Artifact) -> None:
-    teacher = [row("a", "1", reference="1"), row("a", "2", turn=1, reference="3")]
-    small = [row("a", "9", reference="1"), row("a", "3", turn=1, reference="3")]
+    teacher = [row("a", "1", references=["1"], task="NLU_QA"), row("a", "2", turn=1, references=["3"], task="NLU_QA")]
+    small = [row("a", "9", references=["1"], task="NLU_QA"), row("a", "3", turn=1, references=["3"], task="NLU_QA")]
 
     assert best(prompts, "reference", teacher=teacher, small=small) == [("a", "teacher", "1"), ("a", "small", "3")]
 
 
 def test_many_rows_are_mixed_in_their_order(prompts: Artifact) -> None:
     names = [f"{number:05d}" for number in range(2500)]
-    teacher = [row(name, "no" if number % 3 else "yes", reference="yes") for number, name in enumerate(names)]
-    small = [row(name, "yes" if number % 3 else "no", reference="yes") for number, name in enumerate(names)]
+    teacher = [row(name, "no" if number % 3 else "yes", references=["yes"], task="NLU_QA") for number, name in enumerate(names)]
+    small = [row(name, "yes" if number % 3 else "no", references=["yes"], task="NLU_QA") for number, name in enumerate(names)]
     found = best(prompts, "reference", teacher=teacher, small=small)
 
     expected = [(name, "small" if number % 3 else "teacher", "yes") for number, name in enumerate(names)]

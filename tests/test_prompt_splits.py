@@ -66,8 +66,14 @@ def test_a_larger_validation_share_moves_no_test_row(folder: Folder) -> None:
 def test_rows_without_a_reference_are_only_trained_on(folder: Folder) -> None:
     unlabelled = [{"prompt": f"what is {number}?"} for number in range(300)]
     prompts = folder.prompts(train=[folder.lines("a.jsonl", [*questions(100), *unlabelled])])
-    assert {prompt["split"] for prompt in prompts if prompt["reference"] is None} == {"train"}
-    assert sum(prompt["reference"] is None for prompt in prompts) == 300
+    assert {prompt["split"] for prompt in prompts if not prompt["references"]} == {"train"}
+    assert sum(not prompt["references"] for prompt in prompts) == 300
+
+
+def test_conversations_that_only_a_judge_can_compare_are_held_out_all_the_same(folder: Folder) -> None:
+    source = folder.lines("a.jsonl", [{"prompt": f"tell me about {number}"} for number in range(300)])
+    made = folder.prepare(train=[source], task="CONVERSATION", reference_field=None)
+    assert made.counts["test"] == pytest.approx(30, abs=15)
 
 
 def test_references_beyond_the_limit_count_as_unlabelled_and_the_choice_is_stable(folder: Folder) -> None:
@@ -75,8 +81,8 @@ def test_references_beyond_the_limit_count_as_unlabelled_and_the_choice_is_stabl
 
     def labelled(source: str, limit: int) -> set[str]:
         prompts = folder.prompts(train=[source], max_references=limit)
-        assert all(prompt["reference"] is not None for prompt in prompts if prompt["split"] != "train")
-        return {prompt["id"] for prompt in prompts if prompt["split"] == "train" and prompt["reference"] is not None}
+        assert all(prompt["references"] for prompt in prompts if prompt["split"] != "train")
+        return {prompt["id"] for prompt in prompts if prompt["split"] == "train" and prompt["references"]}
 
     assert len(labelled(source, 20)) == 20
     assert labelled(source, 20) == labelled(more, 20)

@@ -41,18 +41,23 @@ def test_a_row_becomes_a_prompt(folder: Folder) -> None:
         "id": fingerprint([messages, None])[:16],
         "messages": messages,
         "text": None,
-        "reference": "b",
+        "references": ["b"],
         "task": "MATH",
         "split": "test",
         "tags": [],
     }
-    assert (for_training["reference"], for_training["split"]) == ("1", "train")
+    assert (for_training["references"], for_training["split"]) == (["1"], "train")
 
 
 def test_a_tag_that_no_row_has_is_an_error(folder: Folder) -> None:
     train, test = folder.lines("train.jsonl", questions(2)), folder.lines("test.jsonl", questions(2, first=9))
     with pytest.raises(SettingsError, match=r"no row has the fields \['subjcet'\] of prompts\.tag_fields"):
         folder.prepare(train=[train], test=[test], tag_fields=["answer", "subjcet"])
+
+
+def test_a_reference_field_that_no_row_has_is_an_error(folder: Folder) -> None:
+    with pytest.raises(SettingsError, match=r"no row has a reference in the field 'anwser' of prompts\.reference_field"):
+        folder.prepare(train=[folder.lines("train.jsonl", questions(50))], reference_field="anwser")
 
 
 def test_rows_may_be_of_several_tasks(folder: Folder) -> None:
@@ -98,7 +103,7 @@ def test_every_oddity_is_set_aside_with_its_line_and_reason(folder: Folder) -> N
     test = folder.path / "test.jsonl"
     test.write_bytes(b"\n".join(line for line, _ in lines))
     train = folder.lines("train.jsonl", [{"id": "t", **question} for question in questions(1)])
-    made = folder.prepare(train=[train], test=[str(test)], id_field="id", max_bad_rows_ratio=1)
+    made = folder.prepare(train=[train], test=[str(test)], id_field="id", task="MATH", max_bad_rows_ratio=1)
     assert bad_rows(made) == [(number, reason) for number, (_, reason) in enumerate(lines, start=1) if reason]
     assert [prompt["id"] for prompt in read_table(made, PROMPTS) if prompt["split"] == "test"] == ["1", "19"]
     assert (made.counts["bad_rows"], made.counts["duplicates"], made.counts["test"]) == (15, 1, 2)
@@ -132,7 +137,7 @@ def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Fol
     rows = [{**question, "level": number % 3, "language": "en"} for number, question in enumerate(questions(90))]
     source = folder.lines("a.jsonl", rows)
     made = folder.prepare(train=[source], keep_where={"level": ["0", "2"], "language": ["en"]}, max_bad_rows_ratio=0)
-    assert {int(prompt["reference"] or 0) % 3 for prompt in read_table(made, PROMPTS)} == {1, 0}
+    assert {int(prompt["references"][0]) % 3 for prompt in read_table(made, PROMPTS)} == {1, 0}
     assert sum(made.counts.values()) == 60
 
 
@@ -164,7 +169,7 @@ def test_missing_values_of_a_parquet_file_are_set_aside(folder: Folder) -> None:
     source = folder.path / "test.parquet"
     pq.write_table(pa.Table.from_pylist(rows), source)
     train = folder.lines("train.jsonl", questions(1, first=100))
-    made = folder.prepare(train=[train], test=[str(source)], max_bad_rows_ratio=0.5)
+    made = folder.prepare(train=[train], test=[str(source)], task="MATH", max_bad_rows_ratio=0.5)
     assert bad_rows(made) == [(11, "missing_field"), (12, "missing_reference")]
 
 
@@ -200,4 +205,4 @@ def test_a_source_that_is_not_there_is_named(folder: Folder) -> None:
 
 def test_no_test_prompts_are_an_error_with_the_remedy(folder: Folder) -> None:
     with pytest.raises(DataError, match=r"no test prompts; give more rows, or prompts\.test"):
-        folder.prepare(train=[folder.lines("a.jsonl", [{"prompt": "unlabelled"}])])
+        folder.prepare(train=[folder.lines("a.jsonl", [{"prompt": "unlabelled"}])], task="MATH", reference_field=None)

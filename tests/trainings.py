@@ -48,10 +48,13 @@ def example(number: int, **changes: Any) -> Example:
     """Return a row of forty: every fifth is for validation."""
     row: Any = {
         "id": str(number),
+        "sample_index": 0,
+        "turn": 0,
+        "task": "CONVERSATION",
         "messages": [{"role": "user", "content": f"Batch {number}: {'x' * (number % 7)} is it {COLOURS[number % 3]}?"}],
         "text": None,
         "completion": f"it is {COLOURS[number % 3]}",
-        "reference": None,
+        "references": [],
         "split": "validation" if number % 5 == 0 else "train",
         "teacher": "teacher",
         "reasoning": None,

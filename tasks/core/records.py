@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 
 Split = Literal["train", "validation", "test"]
-CLOSED_SET_TASKS = ("NLI", "CLASSIFICATION")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 LOGPROBS = "logprobs"
 """Summary field of a dataset: the settings with which its log-probabilities were taken; None without any."""
@@ -34,7 +33,8 @@ class Prompt(TypedDict):
     id: str
     messages: list[Message]
     text: str | None
-    reference: str | None
+    references: list[str]
+    """Accepted answers, the first of which is trained on; empty: none is known."""
     task: str
     split: Split
     tags: list[tuple[str, str]]
@@ -76,10 +76,14 @@ class Example(TypedDict):
     """One training row; ``reasons`` says why a rejected one was rejected."""
 
     id: str
+    sample_index: int
+    turn: int
+    """As in ``AnsweredPrompt``; with ``id``, what identifies the row."""
+    task: str
     messages: list[Message]
     text: str | None
     completion: str
-    reference: str | None
+    references: list[str]
     split: Split
     teacher: str | None
     """Who gave the answer; None for a reference."""
@@ -100,13 +104,18 @@ class Prediction(TypedDict):
 
     id: str
     task: str
-    answer: str
-    """As it was compared: normalised like a label or like a free text, as the task wants."""
-    reference: str
-    correct: bool
+    completion: str
+    """As the model said it."""
+    answer: str | None
+    """As the task type reads it; None: invalid."""
+    references: list[str]
+    scores: list[tuple[str, float]]
+    """Metrics of this answer by name, the task type's primary one among them; empty where only a judge can tell."""
     finish_reason: str
+    completion_tokens: int
 
 
+_TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
 PROMPTS = Table(
@@ -116,7 +125,7 @@ PROMPTS = Table(
             pa.field("id", pa.string(), nullable=False),
             pa.field("messages", _MESSAGES, nullable=False),
             pa.field("text", pa.string()),
-            pa.field("reference", pa.string()),
+            pa.field("references", _TEXTS, nullable=False),
             pa.field("task", pa.string(), nullable=False),
             pa.field("split", pa.string(), nullable=False),
             pa.field("tags", pa.map_(pa.string(), pa.string()), nullable=False),
@@ -173,16 +182,18 @@ EXAMPLES = Table(
     pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
+            *_PLACE,
+            pa.field("task", pa.string(), nullable=False),
             pa.field("messages", _MESSAGES, nullable=False),
             pa.field("text", pa.string()),
             pa.field("completion", pa.string(), nullable=False),
-            pa.field("reference", pa.string()),
+            pa.field("references", _TEXTS, nullable=False),
             pa.field("split", pa.string(), nullable=False),
             pa.field("teacher", pa.string()),
             pa.field("reasoning", pa.string()),
             pa.field("finish_reason", pa.string(), nullable=False),
             pa.field("token_ids", pa.list_(pa.int32()), nullable=False),
-            pa.field("reasons", pa.list_(pa.string()), nullable=False),
+            pa.field("reasons", _TEXTS, nullable=False),
         ]
     ),
 )
@@ -193,10 +204,12 @@ PREDICTIONS = Table(
         [
             pa.field("id", pa.string(), nullable=False),
             pa.field("task", pa.string(), nullable=False),
-            pa.field("answer", pa.string(), nullable=False),
-            pa.field("reference", pa.string(), nullable=False),
-            pa.field("correct", pa.bool_(), nullable=False),
+            pa.field("completion", pa.string(), nullable=False),
+            pa.field("answer", pa.string()),
+            pa.field("references", _TEXTS, nullable=False),
+            pa.field("scores", pa.map_(pa.string(), pa.float64()), nullable=False),
             pa.field("finish_reason", pa.string(), nullable=False),
+            pa.field("completion_tokens", pa.int32(), nullable=False),
         ]
     ),
 )

@@ -11,10 +11,11 @@ from pydantic import Field, field_validator
 
 from tasks.core.records import Message
 from tasks.core.section import Section
-from tasks.sources.settings import TaskType
+from tasks.metrics.answer_line import ANSWER_MARKER, split_at_last
+from tasks.sources.settings import TaskName
 
-_REASONED: frozenset[TaskType] = frozenset({"NLI", "NLU_QA", "MATH", "CLASSIFICATION"})
-_SUMMARISED: frozenset[TaskType] = frozenset({"SUMMARIZATION"})
+_REASONED: frozenset[TaskName] = frozenset({"NLI", "NLU_QA", "MATH", "CLASSIFICATION"})
+_SUMMARISED: frozenset[TaskName] = frozenset({"SUMMARIZATION"})
 _SET_BY_RENDERING = frozenset(
     {"conversation", "messages", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "return_dict"}
     | {"return_tensors", "padding", "truncation", "max_length", "tokenizer_kwargs"}
@@ -30,10 +31,7 @@ _DENSITY = (
     "ones, and by fusing and compressing sentences stays at the same length, at most {words} words. Write every summary on "
     "a line of its own that starts with 'Summary:', and nothing else."
 )
-# Models like to put the marker, or all of its line, in bold or under a heading, to number summaries and to call answers final.
-_ANSWER = re.compile(r"^[ \t#*]*(?:final )?answer[ *]*:\**", re.IGNORECASE | re.MULTILINE)
-_SUMMARY = re.compile(r"^[ \t#*]*summary[ ]?\d?[ *]*:\**", re.IGNORECASE | re.MULTILINE)
-_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_SUMMARY_MARKER = re.compile(r"^[ \t#*]*summary[ ]?\d?[ *]*:\**", re.IGNORECASE | re.MULTILINE)  # models number them
 
 
 class PromptingSettings(Section):
@@ -82,10 +80,10 @@ class _Method:
 
 def _method(task: str, settings: PromptingSettings) -> _Method | None:
     if settings.enable_chain_of_thought and task in _REASONED:
-        return _Method(_THOUGHT, _ANSWER)
+        return _Method(_THOUGHT, ANSWER_MARKER)
     if settings.enable_chain_of_density and task in _SUMMARISED:
         # Adams et al. 2023, "From Sparse to Dense: GPT-4 Summarization with Chain of Density Prompting": five summaries.
-        return _Method(_DENSITY.format(words=settings.max_len_summary), _SUMMARY)
+        return _Method(_DENSITY.format(words=settings.max_len_summary), _SUMMARY_MARKER)
     return None
 
 
@@ -94,7 +92,7 @@ def asked_messages(messages: list[Message], task: str, settings: PromptingSettin
 
     Args:
         messages: The conversation up to the answer; it stays as it is.
-        task: The row's kind of task, one of ``TaskType``.
+        task: The row's kind of task, one of ``TASK_TYPES``.
         settings: How the teacher is asked.
 
     Returns:
@@ -121,7 +119,7 @@ def read_answer(text: str, task: str, settings: PromptingSettings) -> tuple[str,
 
     Args:
         text: What the teacher wrote, without thinking that was kept apart already.
-        task: The row's kind of task, one of ``TaskType``.
+        task: The row's kind of task, one of ``TASK_TYPES``.
         settings: How the teacher was asked.
 
     Returns:
@@ -131,15 +129,8 @@ def read_answer(text: str, task: str, settings: PromptingSettings) -> tuple[str,
     method = _method(task, settings)
     if method is None:
         return text, None
-    markers = list(method.marker.finditer(text))
-    if not markers:
+    found = split_at_last(method.marker, text)
+    if found is None:
         return "", text.strip() or None
-    return _without_bold(text[markers[-1].end() :]), text[: markers[-1].start()].strip() or None
-
-
-def _without_bold(text: str) -> str:
-    answer = text.strip()
-    if answer.count("**") % 2:  # it began before the marker
-        answer = answer.removesuffix("**").rstrip()
-    bold = _BOLD.fullmatch(answer)
-    return bold[1].strip() if bold else answer
+    before, answer = found
+    return answer, before or None

@@ -4,12 +4,11 @@ A score takes all answers to one prompt and returns a number for each; the highe
 the function, and its line in ``SCORES``.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.metrics.answers import normalise_answer
+from tasks.task_types import TASK_TYPES
 
 ScoreName = Literal["reference", "agreement", "confidence"]
 
@@ -18,25 +17,41 @@ ScoreName = Literal["reference", "agreement", "confidence"]
 class Contender:
     """One answer to a prompt."""
 
+    task: str
     answer: str
-    reference: str | None
+    references: Sequence[str]
     mean_logprob: float | None
     """Mean natural log-probability of its tokens; None when none were kept."""
 
+    def read(self) -> str | None:
+        """Return the answer as the task type reads it; None: invalid."""
+        return TASK_TYPES[self.task].read(self.answer, ())
+
 
 def by_reference(contenders: Sequence[Contender]) -> list[float]:
-    """Return 1 for an answer that is the reference, else 0."""
-    return [
-        float(contender.reference is not None and normalise_answer(contender.answer) == normalise_answer(contender.reference))
-        for contender in contenders
-    ]
+    """Return an answer's score by the primary metric of its task type; 0 without references."""
+    scores: list[float] = []
+    for contender in contenders:
+        task, answer = TASK_TYPES[contender.task], contender.read()
+        scored = task.score(answer, contender.references) if answer is not None and contender.references else {}
+        scores.append(scored.get(task.metric, 0.0))
+    return scores
 
 
 def by_agreement(contenders: Sequence[Contender]) -> list[float]:
-    """Return the share of all answers that say the same: self-consistency (Wang et al. 2022, arXiv 2203.11171)."""
-    said = [normalise_answer(contender.answer) for contender in contenders]
-    counts = Counter(said)
-    return [counts[answer] / len(said) for answer in said]
+    """Return the share of all answers that say the same: self-consistency (Wang et al. 2022, arXiv 2203.11171).
+
+    Whether two say the same is the task type's to tell; an invalid answer says what no other says.
+    """
+    said = [contender.read() for contender in contenders]
+    return [
+        sum(_agree(contender.task, answer, other) for other in said) / len(said)
+        for contender, answer in zip(contenders, said, strict=True)
+    ]
+
+
+def _agree(task: str, answer: str | None, other: str | None) -> bool:
+    return answer is not None and other is not None and TASK_TYPES[task].same(answer, other)
 
 
 def by_confidence(contenders: Sequence[Contender]) -> list[float]:

@@ -41,9 +41,9 @@ def used_tokens(tokenizer: Any, prompts: Iterable[Prompt]) -> set[int]:
     used: set[int] = set()
     for prompt in prompts:
         used.update(render_prompt(tokenizer, prompt["messages"], prompt["text"]))
-        if prompt["reference"] is not None:
+        for reference in prompt["references"]:
             # As in a dataset of references: plain text goes on after a space.
-            answer = prompt["reference"] if prompt["text"] is None else f" {prompt['reference']}"
+            answer = reference if prompt["text"] is None else f" {reference}"
             for part in render_example(tokenizer, prompt["messages"], prompt["text"], answer):
                 used.update(part)
     return used - {None}  # what ends a plain text, if the tokenizer has no end

@@ -32,14 +32,13 @@ def scoring_prompt(row: AnsweredPrompt, settings: ScoringSettings) -> Prompt | N
     """
     if row["finish_reason"] != FINISHED or not row["answer"].strip():
         return None
-    reference = row["reference"]
-    question = Question(row["messages"], row["text"], [reference] if settings.references and reference is not None else [])
+    question = Question(row["messages"], row["text"], row["references"] if settings.references else [])
     asked = ask_for_score(question, row["answer"], rubric_for(row["task"], settings.rubrics), settings.form)
     return Prompt(
         id=answer_id(row["messages"], row["text"], row["answer"]),
         messages=[asked],
         text=None,
-        reference=None,
+        references=[],
         task=row["task"],
         split="train",  # what the generations stage answers
         tags=[],

@@ -4,12 +4,16 @@ import re
 import string
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_QUOTES = " \"'`“”„\u2018\u2019«»"
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalise_label(text: str) -> str:
-    """Return a label without case, surrounding punctuation and repeated white space."""
-    return " ".join(text.lower().strip().strip(string.punctuation).split())
+    """Return a label without case, repeated white space, surrounding quotes and a final full stop: C, C++ and C# stay three."""
+    label = " ".join(text.casefold().split())
+    while (bare := label.removesuffix(".").strip(_QUOTES)) != label:
+        label = bare
+    return label
 
 
 def normalise_answer(text: str) -> str:

@@ -6,6 +6,8 @@ from math import sqrt
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from tasks.metrics.corpus_metric import Answers, CorpusMetric, References
+
 _Z95 = 1.959963984540054
 _RESAMPLES = 10_000
 _SEED = 20_240_101  # fixed: a report made twice says the same
@@ -54,19 +56,15 @@ def paired_bootstrap(
     return _percentiles(float(statistic(items.mean(axis=1, keepdims=True))[0]), statistic(patterns @ drawn.T / total))
 
 
-def resampled(
-    answers: Sequence[str], references: Sequence[str], metric: Callable[[Sequence[str], Sequence[str]], float]
-) -> Interval:
+def resampled(answers: Answers, references: References, metric: CorpusMetric) -> Interval:
     """Return a metric that is no mean over items, such as macro-F1, with its percentile bootstrap interval.
 
     Items are drawn with replacement and the metric is computed anew on each of 1,000 draws.
     """
-    generator = np.random.default_rng(_SEED)
-    draws: list[float] = []
-    for _ in range(1_000):
-        picks: list[int] = generator.integers(0, len(answers), size=len(answers)).tolist()
-        draws.append(metric([answers[item] for item in picks], [references[item] for item in picks]))
-    return _percentiles(metric(answers, references), np.asarray(draws))
+    items = metric.statistics(answers, references)
+    total = len(items)
+    drawn = np.random.default_rng(_SEED).multinomial(total, [1 / total] * total, size=1_000)
+    return _percentiles(float(metric.score(items.sum(axis=0, keepdims=True))[0]), metric.score(drawn @ items))
 
 
 def bootstrap_median(values: Sequence[float], resamples: int = _RESAMPLES) -> Interval:

@@ -2,11 +2,13 @@
 
 from itertools import takewhile
 from math import isnan
-from typing import Any, get_args
+from typing import Any
 
 from tasks.core.records import Message, Prompt, Split
+from tasks.sources.references import read_references
 from tasks.sources.row import SourceRow
-from tasks.sources.settings import PromptsSettings, TaskType
+from tasks.sources.settings import PromptsSettings
+from tasks.task_types import TASK_TYPES
 
 NOT_SELECTED = "not_selected"
 """The reason of rows that ``keep_where`` leaves out; they are not bad."""
@@ -24,7 +26,8 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
 
     Returns:
         The prompt, its id empty when it is yet to be derived; or the row's own problem, or one of not_selected, unknown_task,
-        missing_field, unknown_role, no_user_turn, empty_prompt, over_long_prompt, not_a_number, missing_reference, missing_id.
+        missing_field, unknown_role, no_user_turn, empty_prompt, over_long_prompt, not_a_number, bad_reference,
+        missing_reference, missing_id.
     """
     if row.problem:
         return row.problem
@@ -32,7 +35,7 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
         return NOT_SELECTED
     values = {name: value for name, value in row.values.items() if value is not None and not _is_nan(value)}
     task = str(values.get(settings.task_field)) if settings.task_field else settings.task
-    if task not in get_args(TaskType):
+    if task not in TASK_TYPES:
         return "unknown_task"
     asked = _asked(values, settings)
     if isinstance(asked, str):
@@ -43,17 +46,17 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
         return "empty_prompt"
     if len(content) > settings.max_prompt_characters:
         return "over_long_prompt"
-    if settings.reference_field and _is_nan(row.values.get(settings.reference_field)):
-        return "not_a_number"
-    given = values.get(settings.reference_field, "") if settings.reference_field else ""
-    reference = str(given).strip() or answered or None  # a blank cell is no reference
-    if reference is None and split == "test":
+    references = read_references(row.values.get(settings.reference_field)) if settings.reference_field else []
+    if isinstance(references, str):
+        return references
+    references = references or ([answered] if answered else [])
+    if not references and split == "test" and TASK_TYPES[task].needs_references:
         return "missing_reference"
     identifier = values.get(settings.id_field) if settings.id_field else ""
     if identifier is None:
         return "missing_id"
     tags = [(name, str(values[name])) for name in settings.tag_fields if name in values]
-    return Prompt(id=str(identifier), messages=messages, text=text, reference=reference, task=task, split=split, tags=tags)
+    return Prompt(id=str(identifier), messages=messages, text=text, references=references, task=task, split=split, tags=tags)
 
 
 def _asked(values: dict[str, Any], settings: PromptsSettings) -> tuple[list[Message], str | None, str] | str:

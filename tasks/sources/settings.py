@@ -8,7 +8,8 @@ from tasks.core.records import SPLITS
 from tasks.core.section import Section
 from tasks.sources import source_identity
 
-TaskType = Literal["NLI", "CONVERSATION", "NLU_QA", "MATH", "SUMMARIZATION", "CLASSIFICATION"]
+TaskName = Literal["NLI", "CONVERSATION", "NLU_QA", "MATH", "SUMMARIZATION", "CLASSIFICATION", "custom"]
+"""The keys of ``TASK_TYPES``, written out so that the flow's form can list them."""
 
 
 class PromptsSettings(Section):
@@ -29,7 +30,7 @@ class PromptsSettings(Section):
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """Share of the training rows held out for the test when there is no test source."""
 
-    task: TaskType = "CONVERSATION"
+    task: TaskName = "CONVERSATION"
     """What kind of task the rows are."""
 
     task_field: str | None = None
@@ -49,7 +50,8 @@ class PromptsSettings(Section):
     """Field that identifies a row; without one, the id is derived from the prompt."""
 
     reference_field: str | None = None
-    """Field with the correct answer. Test rows need one; training rows may leave it out."""
+    """Field with the correct answer, or with a list of all accepted ones, of which the first is trained on. Test rows need one,
+    but for the task CONVERSATION, where a judge can compare models without; training rows may leave it out."""
 
     tag_fields: tuple[str, ...] = ()
     """Fields that are kept with the prompt, to tell rows apart later; a row may leave them empty."""

@@ -45,6 +45,7 @@ class Answer(BaseModel):
 
     text: str
     finish_reason: str
+    completion_tokens: int
 
 
 class Measurement(BaseModel):
@@ -94,7 +95,11 @@ def measure(job: MeasuringJob) -> Measurement:
         seconds = time.monotonic() - started
         texts = engine.decode([row.token_ids for row in completions])
         answers = {
-            row.key: Answer(text=row.text if row.text is not None else text, finish_reason=row.finish_reason)
+            row.key: Answer(
+                text=row.text if row.text is not None else text,
+                finish_reason=row.finish_reason,
+                completion_tokens=len(row.token_ids),
+            )
             for row, text in zip(completions, texts, strict=True)
         }
     return Measurement(

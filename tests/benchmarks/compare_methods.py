@@ -100,7 +100,7 @@ def main(data: Path, work: Path, seeds: int) -> None:
     tokenizer, model = _load(teacher)
     said = _answers(model, tokenizer, items)
     theirs = list(_distributions(model, tokenizer, items, said))
-    reference = [normalise_label(item["reference"] or "") for item in items]
+    reference = [normalise_label(item["references"][0]) for item in items]
     right = np.array([normalise_label(text) == wanted for (text, _), wanted in zip(said, reference, strict=True)], float)
     print(json.dumps({"method": "teacher", "accuracy": right.mean()}), flush=True)
     results: dict[str, list[Scores]] = {}
@@ -159,7 +159,7 @@ def _unlabelled(answered: Artifact, draws: int | None) -> Artifact:
     rng = np.random.default_rng(0)
     rows: list[Any] = []
     for row in read_table(answered, with_logprobs(ANSWERED_PROMPTS, WIDTH)):
-        if row["split"] != "train" or row["reference"] is not None:
+        if row["split"] != "train" or row["references"]:
             continue
         if draws is not None:
             ids = np.column_stack([np.asarray(row["token_ids"]), row["top_ids"]])

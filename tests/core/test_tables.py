@@ -21,7 +21,7 @@ SAMPLED_ONLY = with_logprobs(GENERATIONS, 0)
 
 def prompt_row(**changes: Any) -> dict[str, Any]:
     row = Prompt(
-        id="1", messages=[{"role": "user", "content": "2+2?"}], text=None, reference="4", task="MATH", split="train", tags=[]
+        id="1", messages=[{"role": "user", "content": "2+2?"}], text=None, references=["4"], task="MATH", split="train", tags=[]
     )
     return {**row, **changes}
 
@@ -61,7 +61,7 @@ def assert_same_rows(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     tags = [("source", "gsm8k"), ("level", "")]
-    rows = [prompt_row(), prompt_row(id="2", messages=[], text="a\nb\u0000ü€", reference=None, tags=tags)]
+    rows = [prompt_row(), prompt_row(id="2", messages=[], text="a\nb\u0000ü€", references=[], tags=tags)]
     write_table(tmp_path / "t.parquet", PROMPTS, rows)
     assert list(read_table(tmp_path / "t.parquet", PROMPTS)) == rows
 

@@ -111,4 +111,4 @@ def answer(
 
 
 def _prompt(identifier: str, messages: list[Message], text: str | None) -> Prompt:
-    return Prompt(id=identifier, messages=messages, text=text, reference=None, task="CONVERSATION", split="train", tags=[])
+    return Prompt(id=identifier, messages=messages, text=text, references=[], task="CONVERSATION", split="train", tags=[])

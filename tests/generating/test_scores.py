@@ -5,10 +5,10 @@ import pytest
 from tasks.generating.scores import SCORES, Contender, ScoreName
 
 ANSWERS = [
-    Contender("Paris", "paris", -0.5),
-    Contender("Lyon", "paris", -0.1),
-    Contender(" paris.", "paris", None),
-    Contender("Rome", None, -2.0),
+    Contender("NLU_QA", "Paris", ["Lutetia", "paris"], -0.5),
+    Contender("NLU_QA", "Lyon", ["Lutetia", "paris"], -0.1),
+    Contender("NLU_QA", " paris.", ["paris"], None),
+    Contender("NLU_QA", "Rome", [], -2.0),
 ]
 
 
@@ -25,4 +25,12 @@ def test_a_score_gives_every_answer_a_number(score: ScoreName, expected: list[fl
 
 
 def test_an_answer_without_a_reference_is_not_right_because_it_is_empty() -> None:
-    assert SCORES["reference"]([Contender("", None, None)]) == [0.0]
+    assert SCORES["reference"]([Contender("NLU_QA", "", [], None)]) == [0.0]
+
+
+def test_what_answers_say_is_what_their_task_reads_in_them() -> None:
+    texts = ["2 + 2 is 4.0", "It must be four, that is 4", "5", "Nobody knows"]
+    sums = [Contender("MATH", text, ["I add them up.\n#### 4"], None) for text in texts]
+
+    assert SCORES["reference"](sums) == [1, 1, 0, 0]
+    assert SCORES["agreement"](sums) == [0.5, 0.5, 0.25, 0]

@@ -16,7 +16,7 @@ def prompt(number: int, content: str, reference: str | None = None, chat: bool =
         id=str(number),
         messages=[{"role": "user", "content": content}] if chat else [],
         text=None if chat else content,
-        reference=reference,
+        references=[] if reference is None else [reference],
         task="nli",
         split="train",
         tags=[],

@@ -146,7 +146,7 @@ def test_a_tokenizer_of_fifty_thousand_tokens_is_trimmed_to_those_of_the_texts()
 
 def rendered(tokenizer: Any, row: Prompt) -> list[int]:
     """Return a prompt and its answer in tokens."""
-    prompt, answer = render_example(tokenizer, row["messages"], row["text"], row["reference"] or "")
+    prompt, answer = render_example(tokenizer, row["messages"], row["text"], row["references"][0])
     assert prompt == render_prompt(tokenizer, row["messages"], row["text"])
     return prompt + answer
 

@@ -10,16 +10,21 @@ from tasks.metrics.answers import normalise_answer, normalise_label
     [
         ("Neutral", "neutral"),
         (" neutral.\n", "neutral"),
-        ('"Neutral!"', "neutral"),
-        ("** not  sure **", "not sure"),
+        ('"Neutral."', "neutral"),
+        ("'not  sure'.", "not sure"),
+        ("“Straße”", "strasse"),
         ("co-operate", "co-operate"),
         ("the label", "the label"),
         ("", ""),
         ("...", ""),
     ],
 )
-def test_a_label_loses_case_surrounding_punctuation_and_repeated_white_space(said: str, read: str) -> None:
+def test_a_label_loses_case_quotes_a_full_stop_and_repeated_white_space(said: str, read: str) -> None:
     assert normalise_label(said) == read
+
+
+def test_labels_that_differ_in_any_other_sign_are_different() -> None:
+    assert len({normalise_label(label) for label in ("C", "C++", "C#", "C!", "(C)", "-1", "1", "+1")}) == 8
 
 
 @pytest.mark.parametrize(

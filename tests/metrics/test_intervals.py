@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.metrics.accuracy import accuracy
 from tasks.metrics.intervals import Interval, bootstrap_median, paired_bootstrap, resampled, wilson
 from tasks.metrics.macro_f1 import macro_f1
+from tasks.metrics.mcc import mcc
 
 
 def retained(mean: np.ndarray) -> np.ndarray:
@@ -100,20 +100,27 @@ def test_the_median_of_equal_measurements_is_certain() -> None:
     assert bootstrap_median([2.0] * 5) == Interval(value=2.0, low=2.0, high=2.0)
 
 
-def test_resampling_a_mean_gives_about_wilsons_interval() -> None:
-    answers, references = ["right"] * 920 + ["wrong"] * 80, ["right"] * 1_000
-    interval, expected = resampled(answers, references, accuracy), wilson(920, 1_000)
-    assert interval.value == expected.value
-    assert (interval.low, interval.high) == (pytest.approx(expected.low, abs=0.005), pytest.approx(expected.high, abs=0.005))
+def one_each(labels: list[str]) -> list[list[str]]:
+    """Return references of items that accept one label each."""
+    return [[label] for label in labels]
+
+
+def test_the_correlation_of_two_labels_has_fishers_interval() -> None:
+    # For 0 and 1 it is Pearson's r, whose interval for uncorrelated items is about 1.96 standard errors of 1 / sqrt(n) wide.
+    generator = np.random.default_rng(7)
+    answers, references = (generator.choice(["hot", "cold"], 1_000).tolist() for _ in range(2))
+    interval = resampled(answers, one_each(references), mcc)
+    width = 2 * 1.96 / 1_000**0.5
+    assert (interval.high or 0) - (interval.low or 0) == pytest.approx(width, rel=0.1)
 
 
 def test_macro_f1_has_an_interval_around_its_value() -> None:
     references = ["hot", "cold", "mild"] * 40
     answers = ["hot", "cold", "cold"] * 20 + ["hot", "cold", "mild"] * 20
-    interval = resampled(answers, references, macro_f1)
-    assert interval.value == macro_f1(answers, references)
+    interval = resampled(answers, one_each(references), macro_f1)
+    assert interval.value == macro_f1(answers, one_each(references))
     assert 0 < (interval.low or 0) < interval.value < (interval.high or 0) < 1
 
 
 def test_a_metric_of_faultless_answers_is_certain() -> None:
-    assert resampled(["hot", "cold"] * 20, ["hot", "cold"] * 20, macro_f1) == Interval(value=1.0, low=1.0, high=1.0)
+    assert resampled(["hot", "cold"] * 20, one_each(["hot", "cold"] * 20), macro_f1) == Interval(value=1.0, low=1.0, high=1.0)

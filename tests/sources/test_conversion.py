@@ -1,13 +1,15 @@
 """What a row says becomes a prompt, or the reason why it is none."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, get_args
 
 import pytest
 
 from tasks.core.records import Prompt, Split
 from tasks.sources.conversion import NOT_SELECTED, row_prompt
 from tasks.sources.row import SourceRow
-from tasks.sources.settings import PromptsSettings
+from tasks.sources.settings import PromptsSettings, TaskName
+from tasks.task_types import TASK_TYPES
 
 USER, ASSISTANT = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": " 4 "}
 HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
@@ -33,23 +35,23 @@ def test_plain_text_is_kept_as_it_stands() -> None:
 
 def test_messages_are_taken_as_they_are() -> None:
     made = prompt({"messages": [*HELLO, USER], "answer": 4}, system="not added", template="{not used}")
-    assert (made["messages"], made["text"], made["reference"]) == ([*HELLO, USER], None, "4")
+    assert (made["messages"], made["text"], made["references"]) == ([*HELLO, USER], None, ["4"])
 
 
 def test_what_the_assistant_says_last_is_the_reference_and_no_part_of_the_prompt() -> None:
     made = prompt({"messages": [*HELLO, USER, ASSISTANT]}, split="test")
-    assert (made["messages"], made["reference"]) == ([*HELLO, USER], "4")
+    assert (made["messages"], made["references"]) == ([*HELLO, USER], ["4"])
 
 
 @pytest.mark.parametrize(("answer", "reference"), [("four", "four"), (" ", "4"), (None, "4")])
 def test_a_reference_of_the_rows_own_comes_first(answer: str | None, reference: str) -> None:
     made = prompt({"messages": [USER, ASSISTANT], "answer": answer})
-    assert (made["messages"], made["reference"]) == ([USER], reference)
+    assert (made["messages"], made["references"]) == ([USER], [reference])
 
 
 def test_an_assistant_that_says_two_things_last_has_said_both() -> None:
     made = prompt({"messages": [USER, {**ASSISTANT, "content": "Let me see."}, ASSISTANT]})
-    assert (made["messages"], made["reference"]) == ([USER], "Let me see.\n 4")
+    assert (made["messages"], made["references"]) == ([USER], ["Let me see.\n 4"])
 
 
 def test_fields_are_kept_as_tags_where_a_row_has_them() -> None:
@@ -84,7 +86,7 @@ def test_a_task_that_is_none_sets_the_row_aside(row: dict[str, Any]) -> None:
     ],
 )
 def test_a_conversation_that_cannot_be_answered_is_set_aside(messages: list[Any], reason: str) -> None:
-    assert converted({"messages": messages}, split="test") == reason
+    assert converted({"messages": messages}, split="test", task="MATH") == reason
 
 
 def test_a_tool_may_speak_last() -> None:
@@ -101,3 +103,42 @@ def test_rows_that_are_left_out_or_unreadable_say_so() -> None:
     assert converted({"prompt": "a", "level": 1}, keep_where={"level": ["2"]}) == NOT_SELECTED
     broken = SourceRow("a.jsonl", 1, {}, "not_json")
     assert row_prompt(broken, "train", PromptsSettings(train=("a.jsonl",), keep_where={"level": ("2",)})) == "not_json"
+
+
+@pytest.mark.parametrize(
+    ("given", "references"),
+    [
+        (["Paris", " paris ", "", None, "Paris"], ["Paris", "paris"]),
+        ([1, 2.5], ["1", "2.5"]),
+        (72.0, ["72"]),
+        (Decimal("1.50"), ["1.5"]),
+        (-1e20, ["-1e+20"]),
+        ([], []),
+    ],
+)
+def test_all_accepted_answers_are_kept_in_their_order(given: Any, references: list[str]) -> None:
+    assert prompt({"prompt": "a", "answer": given})["references"] == references
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"text": ["a"]}, "bad_reference"),
+        (True, "bad_reference"),
+        ([["a"]], "bad_reference"),
+        (b"a", "bad_reference"),
+        ([1, NAN], "not_a_number"),
+        (float("inf"), "not_a_number"),
+    ],
+)
+def test_what_has_no_one_way_to_be_written_is_no_reference(given: Any, reason: str) -> None:
+    assert converted({"prompt": "a", "answer": given}) == reason
+
+
+def test_a_conversation_may_be_tested_without_a_reference() -> None:
+    assert prompt({"prompt": "a"}, split="test", task="CONVERSATION")["references"] == []
+    assert converted({"prompt": "a"}, split="test", task="SUMMARIZATION") == "missing_reference"
+
+
+def test_the_form_lists_every_kind_of_task() -> None:
+    assert set(get_args(TaskName)) == set(TASK_TYPES)

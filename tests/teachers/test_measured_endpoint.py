@@ -19,7 +19,7 @@ from tests.endpoints import Act, ScriptedEndpoint
 
 def prompts(count: int) -> list[Prompt]:
     return [
-        Prompt(id=f"id-{n}", messages=[], text=f"item {n}", reference="x", task="MATH", split="test", tags=[])
+        Prompt(id=f"id-{n}", messages=[], text=f"item {n}", references=["x"], task="MATH", split="test", tags=[])
         for n in range(count)
     ]
 

@@ -59,8 +59,10 @@ def measure_endpoint(
             )
     rows = paid.rows.values()
     seconds = sum(row.seconds for row in rows)
-    missing = Answer(text="", finish_reason="error")
-    given = {row.id: Answer(text=row.text, finish_reason=row.finish_reason) for row in rows}
+    missing = Answer(text="", finish_reason="error", completion_tokens=0)
+    given = {
+        row.id: Answer(text=row.text, finish_reason=row.finish_reason, completion_tokens=row.completion_tokens) for row in rows
+    }
     return Measurement(
         answers={request.key: given.get(request.key, missing) for request in requests},
         longest_prompt_tokens=max(row.prompt_tokens for row in rows),
