@@ -76,6 +76,10 @@ class StudentSettings(Section):
     training: TrainingSettings = TrainingSettings()
     """How it is trained on the teacher's answers."""
 
+    control: bool = False
+    """Train the same start on the training prompts' references too, in the same way but by sft, and on at most as many rows; the
+    report then tells what the teacher's answers are worth beside labels. Needs prompts with references."""
+
     @model_validator(mode="after")
     def _smaller_than_the_teacher(self) -> Self:
         if self.pruning is not None and self.fresh is not None:
@@ -151,6 +155,14 @@ class DistillConfig(Section):
             raise ValueError(f"{method} holds the teacher in memory, and an endpoint has no weights here; give teacher.model")
         if pruning is not None and pruning.trim_vocabulary and method != "sft":
             raise ValueError(f"{method} needs the teacher's token ids, which trim_vocabulary changes; leave it off, or take sft")
+        return self
+
+    @model_validator(mode="after")
+    def _references_are_kept(self) -> Self:
+        if self.student.control and self.prompts.max_references == 0:
+            raise ValueError(
+                "student.control trains on references, and prompts.max_references is 0; raise it or leave control off"
+            )
         return self
 
     @model_validator(mode="after")

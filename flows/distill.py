@@ -17,6 +17,7 @@ from flows.curation import curate_dataset, load_prompts
 from flows.dispatch import Stages
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers, mix_answers
+from flows.references import adapt_teacher, require_references, train_control
 from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
 from flows.training import cut_layers, draw_weights, initialise_model, look_ahead, register_endpoint, train_student
@@ -44,10 +45,11 @@ def distill(config: DistillConfig) -> Artifact:
     announce_scheduled_run()
     stages, place, training = Stages(config.store, config.recovery), config.placement, config.student.training
     prompts = stages.run(load_prompts, prepare_prompts, "prompts", place.prompts, settings=config.prompts)
+    require_references(config, prompts)
     models = {name: _find_model(stages, config, settings) for name, settings in config.teachers.items()}
     source = _find_student(stages, config, models[MAIN_TEACHER])
     preflight = _look_ahead(stages, config, models, source, prompts)
-    teachers = {name: _adapt(stages, config, config.teachers[name], model, prompts) for name, model in models.items()}
+    teachers = {name: adapt_teacher(stages, config, config.teachers[name], model, prompts) for name, model in models.items()}
     teacher = teachers[MAIN_TEACHER]
     baseline = _prepare_baseline(stages, config, prompts, teacher if config.student.model is None else source)
     generations = _generate(stages, config, prompts, teachers)
@@ -72,6 +74,14 @@ def distill(config: DistillConfig) -> Artifact:
         start=baseline,
         teacher=teacher if training.method in TEACHER_METHODS else None,
     )
+    tested = [
+        ("teacher", teacher, place.teacher_evaluation, config.teacher.evaluation(config.evaluation)),
+        ("baseline", baseline, place.student_evaluation, config.evaluation),
+        ("student", student, place.student_evaluation, config.evaluation),
+    ]
+    if config.student.control:
+        control = train_control(stages, config, baseline, prompts, dataset)
+        tested.append(("control", control, place.student_evaluation, config.evaluation))
     evaluations = {
         f"{name}_evaluation": stages.run(
             evaluate_model,
@@ -83,11 +93,7 @@ def distill(config: DistillConfig) -> Artifact:
             prompts=prompts,
             model=model,
         )
-        for name, model, where, settings in (
-            ("teacher", teacher, place.teacher_evaluation, config.teacher.evaluation(config.evaluation)),
-            ("baseline", baseline, place.student_evaluation, config.evaluation),
-            ("student", student, place.student_evaluation, config.evaluation),
-        )
+        for name, model, where, settings in tested
     }
     report = stages.run(
         write_report,
@@ -150,26 +156,6 @@ def _look_ahead(
         kept_layers = None if pruning is None else pruning.keep_layers or len(pruning.layers) or None
         check_memory(found[MAIN_TEACHER], training, config.longest_row_tokens, kept_layers)
     return found[MAIN_TEACHER]
-
-
-def _adapt(stages: Stages, config: DistillConfig, settings: TeacherSettings, model: Artifact, prompts: Artifact) -> Artifact:
-    """Return a teacher as it answers: as it is, or trained on the prompts' references."""
-    if settings.adaptation is None:
-        return model
-    place = config.placement
-    references = stages.run(
-        curate_dataset, curate, "references", place.curation, settings=config.dataset, prompts=prompts, student=model
-    )
-    return stages.run(
-        train_student,
-        train,
-        "teacher's adaptation",
-        place.adaptation,
-        settings.adaptation.runtime.processes,
-        settings=settings.adaptation,
-        dataset=references,
-        start=model,
-    )
 
 
 def _prepare_baseline(stages: Stages, config: DistillConfig, prompts: Artifact, model: Artifact) -> Artifact:

@@ -26,8 +26,9 @@ def write_report(
     teacher_evaluation: Artifact,
     baseline_evaluation: Artifact,
     student_evaluation: Artifact,
+    control_evaluation: Artifact | None = None,
 ) -> Artifact:
-    """Compare student, baseline and teacher."""
+    """Compare student, baseline and teacher, and the control if there is one."""
     return run_cached(
         make_report,
         settings=settings,
@@ -40,4 +41,5 @@ def write_report(
         teacher_evaluation=teacher_evaluation,
         baseline_evaluation=baseline_evaluation,
         student_evaluation=student_evaluation,
+        control_evaluation=control_evaluation,
     )

@@ -39,13 +39,13 @@ class PlacementSettings(Section):
     """Making training examples of answers."""
 
     training: str | None = Field(default=None, pattern=_NAME)
-    """Training the student."""
+    """Training the student, and the control."""
 
     teacher_evaluation: str | None = Field(default=None, pattern=_NAME)
     """Testing the teacher."""
 
     student_evaluation: str | None = Field(default=None, pattern=_NAME)
-    """Testing student and baseline."""
+    """Testing student, baseline and control."""
 
     report: str | None = Field(default=None, pattern=_NAME)
-    """Comparing the three."""
+    """Comparing them."""

@@ -32,7 +32,8 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
         store: URL of the artefact store.
 
     Returns:
-        Handle of a ``prompts`` artefact: prompts.parquet, and bad_rows.jsonl with source, line and reason of each bad row.
+        Handle of a ``prompts`` artefact: prompts.parquet, and bad_rows.jsonl with source, line and reason of each bad row. Its
+        counts tell how many prompts each split has, and how many of the training prompts have a reference.
 
     Raises:
         DataError: If more rows are bad than the settings allow, or a split that is needed is empty.
@@ -52,7 +53,12 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
                 raise DataError(f"there are no {split} prompts; give more rows, or prompts.{split}")
         write_table(draft.path / PROMPTS.file, PROMPTS, prompts)
         _write_bad_rows(draft.path / BAD_ROWS_FILE, bad)
-        draft.counts = {**{split: splits[split] for split in SPLITS}, "bad_rows": sum(reasons.values()), "duplicates": duplicates}
+        draft.counts = {
+            **{split: splits[split] for split in SPLITS},
+            "references": sum(bool(prompt["references"]) for prompt in prompts if prompt["split"] == "train"),
+            "bad_rows": sum(reasons.values()),
+            "duplicates": duplicates,
+        }
         draft.summary = {"labels": _labels(prompts, settings), "bad_rows": dict(reasons)}
         stage_logger().info("prompts: %s", ", ".join(f"{name} {count}" for name, count in draft.counts.items()))
         return draft.publish()

@@ -50,6 +50,7 @@ def make_report(
     teacher_evaluation: Artifact,
     baseline_evaluation: Artifact,
     student_evaluation: Artifact,
+    control_evaluation: Artifact | None = None,
 ) -> Artifact:
     """Compare the three models and write report.json, report.html and report.md.
 
@@ -64,6 +65,7 @@ def make_report(
         teacher_evaluation: ``evaluation`` artefact of the teacher.
         baseline_evaluation: ``evaluation`` artefact of the student before training.
         student_evaluation: ``evaluation`` artefact of the student.
+        control_evaluation: ``evaluation`` artefact of the control, where one was trained.
 
     Returns:
         Handle of a ``report`` artefact.
@@ -77,6 +79,7 @@ def make_report(
         "teacher_evaluation": teacher_evaluation,
         "baseline_evaluation": baseline_evaluation,
         "student_evaluation": student_evaluation,
+        **({} if control_evaluation is None else {"control_evaluation": control_evaluation}),
     }
     from tasks.renderers.html import render_html
 

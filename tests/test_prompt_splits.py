@@ -33,7 +33,7 @@ def test_a_training_row_that_is_also_a_test_or_validation_row_goes(folder: Folde
         "validation": ["8 + 1?"],
         "train": [f"{number} + 1?" for number in range(8)],
     }
-    assert made.counts == {"train": 8, "validation": 1, "test": 2, "bad_rows": 0, "duplicates": 3}
+    assert made.counts == {"train": 8, "validation": 1, "test": 2, "references": 8, "bad_rows": 0, "duplicates": 3}
 
 
 def test_stable_shares_are_held_out_when_there_is_no_source_for_them(folder: Folder) -> None:
@@ -46,7 +46,7 @@ def test_stable_shares_are_held_out_when_there_is_no_source_for_them(folder: Fol
 def test_a_split_with_a_source_is_not_filled_from_the_training_rows(folder: Folder) -> None:
     train, test = folder.lines("train.jsonl", questions(200)), folder.lines("test.jsonl", questions(5, first=1000))
     made = folder.prepare(train=[train], test=[test], validation_fraction=0)
-    assert made.counts == {"train": 200, "validation": 0, "test": 5, "bad_rows": 0, "duplicates": 0}
+    assert made.counts == {"train": 200, "validation": 0, "test": 5, "references": 200, "bad_rows": 0, "duplicates": 0}
 
 
 def test_new_rows_move_no_old_row(folder: Folder) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.errors import DataError, SettingsError
 from tasks.core.fingerprint import fingerprint
-from tasks.core.records import PROMPTS
+from tasks.core.records import PROMPTS, SPLITS
 from tasks.core.storage import open_store
 from tasks.core.tables import read_table
 from tasks.prompts import BAD_ROWS_FILE, STAGE
@@ -138,7 +138,7 @@ def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Fol
     source = folder.lines("a.jsonl", rows)
     made = folder.prepare(train=[source], keep_where={"level": ["0", "2"], "language": ["en"]}, max_bad_rows_ratio=0)
     assert {int(prompt["references"][0]) % 3 for prompt in read_table(made, PROMPTS)} == {1, 0}
-    assert sum(made.counts.values()) == 60
+    assert sum(made.counts[name] for name in (*SPLITS, "bad_rows", "duplicates")) == 60
 
 
 def test_labels_are_those_of_training_and_validation(folder: Folder) -> None:

@@ -15,9 +15,11 @@ from prefect.settings import PREFECT_API_URL
 from flows.distill import distill
 from flows.garbage import collect_garbage
 from flows.recipe import load_recipe
-from tasks.core.artifact import Artifact
+from tasks.core.artifact import Artifact, read_record
 from tasks.core.listing import StoredObject
+from tasks.core.records import EXAMPLES
 from tasks.core.storage import open_store
+from tasks.core.tables import read_table
 from tasks.garbage import GarbageSettings
 from tasks.report import read_report
 from tests.core.garbage.stores import make
@@ -123,10 +125,15 @@ def test_the_command_ends_with_the_place_of_the_report(report: Artifact, recipe:
 
 def test_a_change_in_how_work_is_run_re_uses_it_and_a_change_in_what_is_asked_does_not(report: Artifact, recipe: Path) -> None:
     faster = distill(load_recipe(recipe, ["generations.runtime.shard_rows=3", "student.training.runtime.checkpoint_steps=9"]))
-    stricter = distill(load_recipe(recipe, ["report.min_retained=0.99"]))
+    stricter = distill(load_recipe(recipe, ["report.min_retained=0.99", "student.control=true"]))
 
     assert faster == report
     assert stricter.fingerprint != report.fingerprint
+    inputs, before = read_record(stricter).inputs, read_record(report).inputs
+    control = read_record(read_record(inputs["control_evaluation"]).inputs["model"])
+    assert control.inputs["start"] == read_record(before["student"]).inputs["start"]
+    assert {row["teacher"] for row in read_table(control.inputs["dataset"], EXAMPLES)} == {None}, "it learnt references"
+    assert {name: inputs[name] for name in before} == before, "and the rest of the run is as it was"
 
 
 def test_a_collection_of_garbage_takes_nothing_that_the_next_run_needs(report: Artifact, recipe: Path, tmp_path: Path) -> None:
