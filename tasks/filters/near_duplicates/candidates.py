@@ -1,0 +1,65 @@
+"""Pairs of rows that may be near duplicates, and how alike they really are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tasks.filters.near_duplicates.shingles import ShingleSets
+
+_NEIGHBOURS = 4
+_CHUNK_SHINGLES = 1 << 20
+
+
+def rows_of_one_bucket(band: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return pairs of rows that have the same key in a band, int32 [pairs, 2].
+
+    A row is paired with the four that follow it in its bucket in the order of the rows' keys, so that buckets of up to five rows
+    are compared fully, larger ones in time that grows with their size, and the order in which rows come changes nothing.
+
+    Args:
+        band: Every row's key in the band, uint64 [rows].
+        keys: Every row's own key, uint64 [rows].
+    """
+    order = np.argsort(band)
+    ordered = band[order]
+    same = ordered[1:] == ordered[:-1]
+    shared = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    rows, buckets = order[shared].astype(np.int32), ordered[shared]
+    rows = rows[np.lexsort((keys[rows], buckets))]
+    pairs = []
+    for distance in range(1, _NEIGHBOURS + 1):
+        together = buckets[distance:] == buckets[:-distance]
+        pairs.append(np.stack([rows[:-distance][together], rows[distance:][together]], axis=1))
+    return np.concatenate(pairs)
+
+
+def similarity(sets: ShingleSets, pairs: np.ndarray) -> np.ndarray:
+    """Return the lower of two exact Jaccard similarities, the prompts' and the answers', float64 [pairs].
+
+    Args:
+        sets: The rows' shingles.
+        pairs: Numbers of rows, [pairs, 2].
+    """
+    sizes = sets.sizes[pairs].sum(axis=1)
+    return np.concatenate([np.zeros(0), *(_similarity(sets, pairs[chunk]) for chunk in _chunks(sizes))])
+
+
+def _similarity(sets: ShingleSets, pairs: np.ndarray) -> np.ndarray:
+    parts = sets.read(pairs.ravel())
+    counts = parts.counts.reshape(-1, 2, 2)  # pair, row, part
+    owners = np.arange(2 * len(pairs)).reshape(-1, 1, 2).repeat(2, axis=1).ravel()
+    keys = np.sort(np.repeat(owners, parts.counts).astype(np.uint64) << np.uint64(32) | parts.shingles)
+    both = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
+    shared = np.bincount(both.astype(np.int64), minlength=2 * len(pairs)).reshape(-1, 2)
+    return (shared / (counts.sum(axis=1) - shared)).min(axis=1)
+
+
+def _chunks(sizes: np.ndarray) -> Iterator[slice]:
+    """Yield slices of about as many shingles in all as fit in memory easily."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        read = ends[first - 1] if first else 0
+        last = max(int(np.searchsorted(ends, read + _CHUNK_SHINGLES, "right")), first + 1)
+        yield slice(first, last)
+        first = last
