@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tasks.filters.chunks import chunks_of
+
 _SEPARATOR, _LETTER, _ALONE = 0, 1, 2
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0xA4CF), (0xF900, 0xFAFF))
@@ -42,19 +44,11 @@ def hash_words(texts: Sequence[str], marks: bool = False) -> Words:
             nothing but separators.
     """
     plain = [_normalised(text) for text in texts]
-    pieces, counts, first = [], [], 0
-    while first < len(plain):
-        last, size = first, 0
-        while last < len(plain) and (last == first or size + len(plain[last]) < _PIECE_CHARACTERS):
-            size += len(plain[last]) + 1
-            last += 1
-        hashes, found = _hash_piece(plain[first:last], marks)
-        pieces.append(hashes)
-        counts.append(found)
-        first = last
+    sizes = np.fromiter((len(text) + 1 for text in plain), np.int64, len(plain))
+    pieces = [_hash_piece(plain[chunk], sizes[chunk], marks) for chunk in chunks_of(sizes, _PIECE_CHARACTERS)]
     offsets = np.zeros(len(plain) + 1, np.int64)
-    np.cumsum(np.concatenate([np.zeros(0, np.int64), *counts]), out=offsets[1:])
-    return Words(np.concatenate([np.zeros(0, np.uint64), *pieces]), offsets)
+    np.cumsum(np.concatenate([np.zeros(0, np.int64), *(counts for _, counts in pieces)]), out=offsets[1:])
+    return Words(np.concatenate([np.zeros(0, np.uint64), *(hashes for hashes, _ in pieces)]), offsets)
 
 
 def hash_ngrams(words: Words, size: int) -> Words:
@@ -92,7 +86,7 @@ def _normalised(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
 
 
-def _hash_piece(texts: Sequence[str], marks: bool) -> tuple[np.ndarray, np.ndarray]:
+def _hash_piece(texts: Sequence[str], sizes: np.ndarray, marks: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the hashes of the words of some texts, and how many words every text has."""
     codes = np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = np.take(_kinds(marks), codes, mode="clip")
@@ -105,8 +99,7 @@ def _hash_piece(texts: Sequence[str], marks: bool) -> tuple[np.ndarray, np.ndarr
     ends[:-1] |= letter[:-1] & ~letter[1:]
     starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
     hashes = mix(_weighted_sums(codes, starts, stops))
-    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-    bounds = np.searchsorted(starts, np.concatenate([[0], np.cumsum(lengths)]))
+    bounds = np.searchsorted(starts, np.concatenate([[0], np.cumsum(sizes)]))
     return hashes, np.diff(bounds)
 
 

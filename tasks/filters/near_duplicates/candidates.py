@@ -1,9 +1,8 @@
 """Pairs of rows that may be near duplicates, and how alike they really are."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from tasks.filters.chunks import chunks_of
 from tasks.filters.near_duplicates.shingles import ShingleSets
 
 _NEIGHBOURS = 4
@@ -41,7 +40,7 @@ def similarity(sets: ShingleSets, pairs: np.ndarray) -> np.ndarray:
         pairs: Numbers of rows, [pairs, 2].
     """
     sizes = sets.sizes[pairs].sum(axis=1)
-    return np.concatenate([np.zeros(0), *(_similarity(sets, pairs[chunk]) for chunk in _chunks(sizes))])
+    return np.concatenate([np.zeros(0), *(_similarity(sets, pairs[chunk]) for chunk in chunks_of(sizes, _CHUNK_SHINGLES))])
 
 
 def _similarity(sets: ShingleSets, pairs: np.ndarray) -> np.ndarray:
@@ -52,14 +51,3 @@ def _similarity(sets: ShingleSets, pairs: np.ndarray) -> np.ndarray:
     both = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
     shared = np.bincount(both.astype(np.int64), minlength=2 * len(pairs)).reshape(-1, 2)
     return (shared / (counts.sum(axis=1) - shared)).min(axis=1)
-
-
-def _chunks(sizes: np.ndarray) -> Iterator[slice]:
-    """Yield slices of about as many shingles in all as fit in memory easily."""
-    ends = np.cumsum(sizes)
-    first = 0
-    while first < len(sizes):
-        read = ends[first - 1] if first else 0
-        last = max(int(np.searchsorted(ends, read + _CHUNK_SHINGLES, "right")), first + 1)
-        yield slice(first, last)
-        first = last
