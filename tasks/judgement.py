@@ -1,18 +1,21 @@
 """The judgement stage: prompts that ask a judge about answers; generations answers them, ``tasks/judging`` reads what it said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from tasks.core.artifact import Artifact
 from tasks.core.caching import Stage
 from tasks.core.errors import DataError
 from tasks.core.progress import stage_logger
-from tasks.core.records import ANSWERED_PROMPTS, PROMPTS, Prompt
+from tasks.core.records import ANSWERED_PROMPTS, PREDICTIONS, PROMPTS, Prompt
 from tasks.core.tables import TableWriter, read_table, to_arrow
+from tasks.judging.pairs import pair_prompts
 from tasks.judging.scoring import scoring_prompt
-from tasks.judging.settings import ScoringSettings
+from tasks.judging.settings import PairingSettings, ScoringSettings
 
 STAGE = Stage("prompts", version=1)
+_LABELS = {"labels": list[str]()}  # what a judge says is held to a form of its own
 _BATCH_ROWS = 1024
 
 
@@ -33,28 +36,74 @@ def ask_for_scores(settings: ScoringSettings, store: str, generations: Artifact)
         SettingsError: If a task type has no rubric.
     """
     with STAGE.draft(store, settings, generations=generations) as draft:
+        answers = 0
         seen: set[str] = set()
-        counts = {"answers": 0, "train": 0}
 
         def prompts() -> Iterator[Prompt]:
+            nonlocal answers
             for row in read_table(generations, ANSWERED_PROMPTS):
-                counts["answers"] += 1
+                answers += 1
                 prompt = scoring_prompt(row, settings)
                 if prompt is not None and prompt["id"] not in seen:
                     seen.add(prompt["id"])
-                    counts["train"] += 1
                     yield prompt
 
-        rows = prompts()
-        with TableWriter(draft.path / PROMPTS.file, PROMPTS) as writer:
-            while batch := list(islice(rows, _BATCH_ROWS)):
-                writer.write(to_arrow(PROMPTS, batch))
-        if not seen:
+        asked = _write(draft.path, prompts())
+        if not asked:
             raise DataError(
-                f"none of {counts['answers']} answers is finished, so there is nothing to judge; raise "
-                "generations.sampling.max_new_tokens, or leave judge.scoring out"
+                f"none of {answers} answers is finished, so there is nothing to judge; raise "
+                "generations.sampling.max_new_tokens, or set dataset.filters.judge.mode to off"
             )
-        draft.counts = counts
-        draft.summary = {"labels": []}  # what a judge says is held to a form of its own
-        stage_logger().info("judging prompts: %s", counts)
+        draft.counts, draft.summary = {"answers": answers, "train": asked}, _LABELS
+        stage_logger().info("judging prompts: %s", draft.counts)
         return draft.publish()
+
+
+@STAGE.task
+def ask_for_preferences(
+    settings: PairingSettings, store: str, prompts: Artifact, teacher_evaluation: Artifact, student_evaluation: Artifact
+) -> Artifact:
+    """Make the prompts that have the student's answers to the test prompts compared with the teacher's, in both orders.
+
+    Args:
+        settings: How they are compared, and of which task types.
+        store: URL of the artefact store.
+        prompts: The prompts that both models answered.
+        teacher_evaluation: ``evaluation`` artefact of the teacher.
+        student_evaluation: ``evaluation`` artefact of the student.
+
+    Returns:
+        Handle of a ``prompts`` artefact, all training rows, for they are to be answered; none if no test prompt is of the task
+        types, as its counts say.
+
+    Raises:
+        SettingsError: If a task type has no rubric.
+    """
+    inputs = {"prompts": prompts, "teacher_evaluation": teacher_evaluation, "student_evaluation": student_evaluation}
+    with STAGE.draft(store, settings, **inputs) as draft:
+        teacher, student = (
+            {row["id"]: row["completion"] for row in read_table(evaluation, PREDICTIONS)}
+            for evaluation in (teacher_evaluation, student_evaluation)
+        )
+        asked = _write(
+            draft.path,
+            (
+                pair
+                for row in read_table(prompts, PROMPTS)
+                if row["split"] == "test" and row["task"] in settings.tasks
+                for pair in pair_prompts(row, student[row["id"]], teacher[row["id"]], settings)
+            ),
+        )
+        draft.counts, draft.summary = {"items": asked // 2, "train": asked}, _LABELS
+        stage_logger().info("judging prompts: %s", draft.counts)
+        return draft.publish()
+
+
+def _write(folder: Path, prompts: Iterable[Prompt]) -> int:
+    """Write the prompts' table and return how many rows it has."""
+    rows, written = iter(prompts), 0
+    with TableWriter(folder / PROMPTS.file, PROMPTS) as writer:
+        while batch := list(islice(rows, _BATCH_ROWS)):
+            writer.write(to_arrow(PROMPTS, batch))
+            written += len(batch)
+    return written
