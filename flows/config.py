@@ -16,8 +16,9 @@ from tasks.model import ModelSettings
 from tasks.preflight import PreflightSettings
 from tasks.prompts import PromptsSettings
 from tasks.report import ReportSettings
+from tasks.task_types import TASK_TYPES
 from tasks.teachers.endpoint.settings import EndpointSettings
-from tasks.teachers.settings import EngineRuntime
+from tasks.teachers.settings import EngineRuntime, Sampling
 from tasks.training.settings import TEACHER_METHODS, TrainingSettings
 
 
@@ -144,6 +145,19 @@ class DistillConfig(Section):
         limits = (self.student.training.max_length_tokens, self.dataset.max_length_tokens)
         return min((limit for limit in limits if limit is not None), default=self.generations.sampling.context_tokens)
 
+    def with_limits(self) -> Self:
+        """Return the config with a limit on the length of answers where it sets none: the largest of the prompts' task types."""
+        named = TASK_TYPES if self.prompts.task_field else (self.prompts.task,)
+        usual = max(TASK_TYPES[name].max_new_tokens for name in named)
+        generations, evaluation = self.generations, self.evaluation
+        least = generations.prompting.least_new_tokens
+        return self.model_copy(
+            update={
+                "generations": generations.model_copy(update={"sampling": _limited(generations.sampling, max(usual, least))}),
+                "evaluation": evaluation.model_copy(update={"sampling": _limited(evaluation.sampling, usual)}),
+            }
+        )
+
     @model_validator(mode="after")
     def _method_has_what_it_trains_on(self) -> Self:
         method, logprobs, pruning = self.student.training.method, self.generations.logprobs, self.student.pruning
@@ -177,3 +191,7 @@ class DistillConfig(Section):
         if unknown := {name for name in routes.values() if name not in {MAIN_TEACHER, *self.further_teachers}}:
             raise ValueError(f"mixture.routes names {sorted(unknown)}, wanted one of {[MAIN_TEACHER, *self.further_teachers]}")
         return self
+
+
+def _limited(sampling: Sampling, limit: int) -> Sampling:
+    return sampling if sampling.max_new_tokens is not None else sampling.model_copy(update={"max_new_tokens": limit})

@@ -43,6 +43,7 @@ def distill(config: DistillConfig) -> Artifact:
     Every stage whose artefact is already in the store is re-used, so a run that failed or was killed is simply started again.
     """
     announce_scheduled_run()
+    config = config.with_limits()
     stages, place, training = Stages(config.store, config.recovery), config.placement, config.student.training
     prompts = stages.run(load_prompts, prepare_prompts, "prompts", place.prompts, settings=config.prompts)
     require_references(config, prompts)

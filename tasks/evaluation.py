@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,10 @@ from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights, weight_bytes
 from tasks.generating.asking import FAILURES
+from tasks.metrics.custom import PATH_PATTERN, load_metric, source_digest
 from tasks.metrics.intervals import bootstrap_median
+from tasks.task_types import TASK_TYPES, TaskType
+from tasks.task_types.custom import custom_type
 from tasks.task_types.scoring import score_answer, summarise_tasks
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.identity import endpoint_of, teacher_name
@@ -34,6 +37,10 @@ class EvaluationSettings(Section):
     sampling: Sampling = Sampling()
     """What decides an answer."""
 
+    custom_metric: str | None = Field(default=None, pattern=f"^{PATH_PATTERN}$")
+    """What scores the answers of the task `custom`: `package.module:function`, a function that is marked with `metric` of
+    `tasks.metrics.custom`; empty: an answer must be one of the references."""
+
     latency_requests: int = Field(default=50, ge=5)
     """Requests sent one at a time to measure latency."""
 
@@ -42,6 +49,10 @@ class EvaluationSettings(Section):
 
     endpoint: EndpointRuntime = EndpointRuntime()
     """How a teacher that is an endpoint is asked; part of the identity here, for it decides speed and cost."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings, with the content of the custom metric's module."""
+        return super().identity() | ({"custom_metric_source": source_digest(self.custom_metric)} if self.custom_metric else {})
 
     @model_validator(mode="after")
     def _timed(self) -> Self:
@@ -66,7 +77,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
-        SettingsError: If the endpoint denies access or does not know the model.
+        SettingsError: If the endpoint denies access or does not know the model, or the custom metric cannot be found.
         StageFailedError: If the engine failed, or the endpoint failed too many test prompts.
         BudgetExceededError: If the endpoint's budget has no room for all test prompts.
     """
@@ -74,6 +85,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         items = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "test"]
         labels = read_record(prompts).summary["labels"]
         settings = _with_choices(settings, labels)
+        types = _task_types(settings)
         endpoint, weights = endpoint_of(model), None
         if endpoint is None:
             stage_logger().info("evaluation: %d items, in a fresh process", len(items))
@@ -82,7 +94,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         else:
             stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
             measurement = _ask(endpoint, items, settings, draft.scratch)
-        predictions = [_score(item, labels, measurement.answers[item["id"]]) for item in items]
+        predictions = [_score(types[item["task"]], item, labels, measurement.answers[item["id"]]) for item in items]
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
         latencies = measurement.latencies_seconds
         (draft.path / LATENCIES_FILE).write_text(json.dumps(latencies), encoding="utf-8")
@@ -110,6 +122,13 @@ def _with_choices(settings: EvaluationSettings, labels: Sequence[str]) -> Evalua
         return settings
     sampling = settings.sampling.model_copy(update={"structured_output": StructuredOutput(choice=tuple(labels))})
     return settings.model_copy(update={"sampling": sampling})
+
+
+def _task_types(settings: EvaluationSettings) -> dict[str, TaskType]:
+    if settings.custom_metric is None:
+        return TASK_TYPES
+    own = custom_type(load_metric(settings.custom_metric))
+    return {**TASK_TYPES, own.name: own}
 
 
 def _ask(endpoint: EndpointSettings, items: Sequence[Prompt], settings: EvaluationSettings, workspace: Path) -> Measurement:
@@ -142,6 +161,6 @@ def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, wor
     return measurement
 
 
-def _score(item: Prompt, labels: Sequence[str], answer: Answer) -> Prediction:
+def _score(task: TaskType, item: Prompt, labels: Sequence[str], answer: Answer) -> Prediction:
     failed = answer.finish_reason in FAILURES
-    return score_answer(item, labels, answer.text, answer.finish_reason, answer.completion_tokens, failed)
+    return score_answer(task, item, labels, answer.text, answer.finish_reason, answer.completion_tokens, failed)

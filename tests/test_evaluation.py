@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.core.artifact import Artifact, open_file, read_record
-from tasks.core.errors import BudgetExceededError, StageFailedError
+from tasks.core.errors import BudgetExceededError, SettingsError, StageFailedError
 from tasks.core.records import PREDICTIONS, Prediction
 from tasks.core.tables import read_table
 from tasks.evaluation import LATENCIES_FILE, EvaluationSettings, evaluate
@@ -48,11 +48,14 @@ def prepare(store: Path, rows: list[dict[str, Any]]) -> Artifact:
     return prepare_prompts.fn(settings=PromptsSettings.model_validate(settings), store=str(store))
 
 
-def run_test(store: Path, rows: list[dict[str, Any]], scripted: ScriptedEndpoint, **runtime: Any) -> Artifact:
+def run_test(
+    store: Path, rows: list[dict[str, Any]], scripted: ScriptedEndpoint, custom_metric: str | None = None, **runtime: Any
+) -> Artifact:
     """Evaluate the scripted endpoint on these rows."""
     endpoint = EndpointSettings(url=scripted.url, model="acme/large")
     teacher = prepare_endpoint.fn(settings=endpoint, store=str(store))
-    settings = EvaluationSettings.model_validate({"latency_requests": 5, "endpoint": {**QUICK, **runtime}})
+    chosen = {"latency_requests": 5, "custom_metric": custom_metric, "endpoint": {**QUICK, **runtime}}
+    settings = EvaluationSettings.model_validate(chosen)
     return evaluate.fn(settings=settings, store=str(store), prompts=prepare(store, rows), model=teacher)
 
 
@@ -195,6 +198,23 @@ def test_what_only_a_judge_can_decide_has_rates_and_no_score(tmp_path: Path, scr
     assert summary["metrics"] == {"chrf": 1, "bleu": pytest.approx(0, abs=1), "corpus_chrf": 1}
     assert summary["rates"] == {"invalid": 0, "truncated": 0, "repeated": 0.5}
     assert "tok:13a" in summary["signatures"]["bleu"]
+
+
+def test_a_task_of_the_users_own_is_scored_by_their_metric(
+    tmp_path: Path, scripted: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "politeness.py").write_text(
+        "from tasks.metrics.custom import metric\n\n\n@metric\ndef please(answer, references):\n    return 'please' in answer\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = [{"prompt": name, "answer": "unknown", "kind": "custom"} for name in ("a", "b")]
+    scripted.act = knows({"a": "Come in, please."})
+    made = run_test(tmp_path / "store", rows, scripted, custom_metric="politeness:please")
+
+    summary = read_record(made).summary["tasks"]["custom"]
+    assert (summary["metric"], summary["metrics"]) == ("custom", {"custom": 0.5})
+    with pytest.raises(SettingsError, match=r"os\.py marks no function"):
+        run_test(tmp_path / "store", rows, scripted, custom_metric="os:system")
 
 
 def test_a_batch_is_refused_because_it_has_no_speed() -> None:

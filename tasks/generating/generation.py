@@ -62,7 +62,7 @@ class Generation:
         renderer = Renderer(self.ledger.namespace, self._tokenizer, settings.sampling, settings.prompting)
         self.prompts = [row for row in read_table(prompts, PROMPTS) if _is_asked(row, settings.only, span)]
         self.dialogues: Sequence[Dialogue] = renderer.dialogues(self.prompts, settings.samples_per_prompt)
-        self._asker = Asker(self.dialogues, renderer, self.ledger, settings.sampling.max_new_tokens)
+        self._asker = Asker(self.dialogues, renderer, self.ledger, settings.sampling.new_tokens)
         self.rows = sum(len(dialogue.turns) for dialogue in self.dialogues)
         """Answers that are wanted."""
         self.reused = sum(len(dialogue.keys) for dialogue in self.dialogues)

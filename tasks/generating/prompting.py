@@ -12,14 +12,14 @@ from pydantic import Field, field_validator
 from tasks.core.records import Message
 from tasks.core.section import Section
 from tasks.metrics.answer_line import ANSWER_MARKER, split_at_last
-from tasks.sources.settings import TaskName
+from tasks.task_types import TASK_TYPES
 
-_REASONED: frozenset[TaskName] = frozenset({"NLI", "NLU_QA", "MATH", "CLASSIFICATION"})
-_SUMMARISED: frozenset[TaskName] = frozenset({"SUMMARIZATION"})
 _SET_BY_RENDERING = frozenset(
     {"conversation", "messages", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "return_dict"}
     | {"return_tensors", "padding", "truncation", "max_length", "tokenizer_kwargs"}
 )
+_GUIDED_TOKENS = 1024
+_THINKING_TOKENS = 8192
 
 _THOUGHT = (
     "Reason step by step first. Then end with one line that starts with 'Answer:', followed by the final answer "
@@ -62,6 +62,13 @@ class PromptingSettings(Section):
     over_long_prompts: Literal["set_aside", "truncate_left"] = "set_aside"
     """What becomes of prompts that are longer than `max_prompt_tokens` once rendered: left out, or cut at their beginning."""
 
+    @property
+    def least_new_tokens(self) -> int:
+        """Tokens that an answer needs at least for what comes before it."""
+        if self.reasoning_parser is not None:
+            return _THINKING_TOKENS
+        return _GUIDED_TOKENS if self.enable_chain_of_thought or self.enable_chain_of_density else 0
+
     @field_validator("chat_template_kwargs")
     @classmethod
     def _only_variables(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +86,10 @@ class _Method:
 
 
 def _method(task: str, settings: PromptingSettings) -> _Method | None:
-    if settings.enable_chain_of_thought and task in _REASONED:
+    guidance = TASK_TYPES[task].guidance
+    if settings.enable_chain_of_thought and guidance == "chain_of_thought":
         return _Method(_THOUGHT, ANSWER_MARKER)
-    if settings.enable_chain_of_density and task in _SUMMARISED:
+    if settings.enable_chain_of_density and guidance == "chain_of_density":
         # Adams et al. 2023, "From Sparse to Dense: GPT-4 Summarization with Chain of Density Prompting": five summaries.
         return _Method(_DENSITY.format(words=settings.max_len_summary), _SUMMARY_MARKER)
     return None

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 
 from tasks.metrics.answer_line import ANSWER_MARKER, split_at_last
+from tasks.metrics.formulas import same_formula
 
 _GSM8K_MARKER = re.compile(r"^[ \t]*####", re.MULTILINE)
 _NUMBER = re.compile(
@@ -14,9 +15,11 @@ _NUMBER = re.compile(
 # As long as this and no longer: the value of 1e999999999 would fill the memory.
 _RATIONAL = re.compile(r"[-+]?(?:\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE][-+]?\d{1,3}|/\d{1,64})?")
 _FORMULA = re.compile(r"[\\^_{}()\[\]+*√π]|\b[a-zA-Z]\b")
-_FRACTION = re.compile(r"(-?)\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_WORDS = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
+_UNITS = re.compile(r"(?<=\d)\s*(?:\^\s*\\circ|\^\s*\{\\circ\}|\\(?:text|mathrm)\s*\{[^{}\d]*\}(?:\^\{?[23]\}?)?)$")
+_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"\\[,!;: ]|\\left|\\right|\\%|\\\$|[$€£%\s]|\\text\{[^{}]*\}")
+_DECORATION = re.compile(r"\\[,!;: ]|\\left(?![a-z])|\\right(?![a-z])|\\%|\\\$|[$€£%\s]")
 
 
 def final_answer(text: str) -> str | None:
@@ -43,16 +46,18 @@ def final_answer(text: str) -> str | None:
 
 
 def same_value(gold: str, answer: str) -> bool:
-    """Return whether two answers are equal: numbers by their value (1/2 is 0.5), anything else as text."""
+    """Return whether two answers are equal: numbers by their exact value (1/2 is 0.5), words as text, formulas as mathematics."""
     one, other = as_fraction(gold), as_fraction(answer)
     if one is not None and other is not None:
         return one == other
-    return _bare(gold).casefold() == _bare(answer).casefold()
+    if _bare(gold).casefold() == _bare(answer).casefold():
+        return bool(_bare(gold))
+    return bool(_FORMULA.search(gold) or _FORMULA.search(answer)) and same_formula(gold, answer)
 
 
 def as_fraction(text: str) -> Fraction | None:
     """Return the exact value of an integer, decimal, fraction or LaTeX fraction, with whatever sign of money or per cent."""
-    bare = _FRACTION.sub(r"\1\2/\3", _bare(text)).replace("\u2212", "-").removesuffix(".")
+    bare = _FRACTION.sub(r"\1\2/\3\4", _bare(_UNITS.sub("", text.strip()))).replace("\u2212", "-").removesuffix(".")
     bare = _THOUSANDS.sub("", bare)
     if not _RATIONAL.fullmatch(bare) or re.search(r"/0+$", bare):
         return None
@@ -107,4 +112,4 @@ def _exponent(number: int, prime: int) -> int:
 
 
 def _bare(text: str) -> str:
-    return _DECORATION.sub("", text)
+    return _DECORATION.sub("", _WORDS.sub(r"\1", text))

@@ -16,4 +16,13 @@ def _score(answer: str, references: Sequence[str]) -> dict[str, float]:
     return {"accuracy": float(any(same_value(reference, answer) for reference in wanted))}
 
 
-math = TaskType(name="MATH", metric="accuracy", read=_read, score=_score, same=same_value, max_new_tokens=1024, min_examples=40)
+math = TaskType(
+    name="MATH",
+    metric="accuracy",
+    read=_read,
+    score=_score,
+    same=same_value,
+    guidance="chain_of_thought",
+    max_new_tokens=1024,
+    min_examples=40,
+)

@@ -11,5 +11,6 @@ nli = TaskType(
     same=same_label,
     corpus_metrics=CORPUS_METRICS,
     is_closed=True,
-    max_new_tokens=32,
+    guidance="chain_of_thought",
+    max_new_tokens=64,
 )

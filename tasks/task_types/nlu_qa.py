@@ -19,4 +19,6 @@ def _score(answer: str, references: Sequence[str]) -> dict[str, float]:
     return {"f1": f1(answer, references), "exact_match": exact_match(answer, references)}
 
 
-nlu_qa = TaskType(name="NLU_QA", metric="f1", read=_read, score=_score, same=same_text, max_new_tokens=128)
+nlu_qa = TaskType(
+    name="NLU_QA", metric="f1", read=_read, score=_score, same=same_text, guidance="chain_of_thought", max_new_tokens=128
+)

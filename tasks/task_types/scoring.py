@@ -12,11 +12,12 @@ from tasks.task_types import TASK_TYPES, TaskType
 
 
 def score_answer(
-    item: Prompt, labels: Sequence[str], completion: str, finish_reason: str, tokens: int, failed: bool
+    task: TaskType, item: Prompt, labels: Sequence[str], completion: str, finish_reason: str, tokens: int, failed: bool
 ) -> Prediction:
     """Read and score one answer.
 
     Args:
+        task: The type of the prompt's task.
         item: The test prompt.
         labels: The closed set, for the types that have one.
         completion: What the model said.
@@ -27,7 +28,7 @@ def score_answer(
     Returns:
         The row. An invalid or failed answer scores 0 in every metric; without references there are no scores.
     """
-    task, references = TASK_TYPES[item["task"]], item["references"]
+    references = item["references"]
     answer = None if failed else task.read(completion, labels)
     scores = task.score(answer or "", references) if references else {}
     return Prediction(

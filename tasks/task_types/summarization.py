@@ -12,5 +12,6 @@ summarization = TaskType(
     same=same_text,
     corpus_metrics=("bleu", "corpus_chrf"),
     is_open=True,
+    guidance="chain_of_density",
     max_new_tokens=256,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class TaskType:
     """Many answers are right, so that whether two models give the same text says nothing."""
     needs_references: bool = True
     """Without a reference a test row says nothing; where it is False, a judge can still compare two models."""
+    guidance: Literal["chain_of_thought", "chain_of_density"] | None = None
+    """How a teacher may be told to go about it."""
     max_new_tokens: int = 512
     """The usual limit of an answer."""
     min_examples: int = 65

@@ -21,7 +21,7 @@ def sampling_parameters(sampling: Sampling, logprobs: LogprobSettings | None, ch
         top_p=sampling.top_p if sampled else 1.0,
         top_k=sampling.top_k or 0,
         min_p=sampling.min_p if sampled else 0.0,
-        max_tokens=sampling.max_new_tokens,
+        max_tokens=sampling.new_tokens,
         stop=list(sampling.stop) or None,
         structured_outputs=_structured_outputs(sampling, choices),
         repetition_detection=repetition

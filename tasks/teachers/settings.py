@@ -96,8 +96,9 @@ class Sampling(Section):
     repetition: RepetitionSettings | None = None
     """End answers that repeat themselves; empty: let them run."""
 
-    max_new_tokens: int = Field(default=512, ge=1)
-    """Longer answers are cut off, marked `length`, and not trained on."""
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Longer answers are cut off, marked `length`, and not trained on; empty: as long as is usual for the prompts' task, and
+    longer where the teacher is told to reason first."""
 
     max_prompt_tokens: int = Field(default=1536, ge=1)
     """Prompts that are longer once rendered are set aside, or truncated."""
@@ -107,9 +108,14 @@ class Sampling(Section):
     bfloat16, which would be several times slower in it."""
 
     @property
+    def new_tokens(self) -> int:
+        """The limit in force: `max_new_tokens`, or 512 where neither a recipe nor its task has set one."""
+        return self.max_new_tokens or 512
+
+    @property
     def context_tokens(self) -> int:
         """Tokens that the engine must hold for one sequence."""
-        return self.max_prompt_tokens + self.max_new_tokens
+        return self.max_prompt_tokens + self.new_tokens
 
     def row_identity(self) -> dict[str, Any]:
         """Return what decides a finished answer: everything but the limits, which only decide whether it could finish."""

@@ -77,7 +77,7 @@ def test_every_request_is_answered_exactly_once(engine: Engine, requests: list[R
     assert found.keys() == {request.key for request in requests}
     for request in requests:
         answer = found[request.key]
-        assert 1 <= len(answer.token_ids) == answer.completion_tokens <= GREEDY.max_new_tokens
+        assert 1 <= len(answer.token_ids) == answer.completion_tokens <= GREEDY.new_tokens
         assert answer.prompt_tokens == len(request.prompt_token_ids)
 
 
@@ -93,7 +93,7 @@ def test_an_answer_that_was_cut_off_says_so(engine: Engine, requests: list[Reque
     cut_off = [answer for answer in found if answer.finish_reason == "length"]
     ended = [answer for answer in found if answer.finish_reason == "stop"]
     assert len(cut_off) + len(ended) == len(requests)
-    assert cut_off and all(len(answer.token_ids) == GREEDY.max_new_tokens and end not in answer.token_ids for answer in cut_off)
+    assert cut_off and all(len(answer.token_ids) == GREEDY.new_tokens and end not in answer.token_ids for answer in cut_off)
     assert ended and all(answer.token_ids[-1] == end for answer in ended)
 
 

@@ -124,7 +124,7 @@ class EndpointBatch(EndpointSession):
         calls: list[tuple[str, Call]] = []
         ending = None
         for request in requests:
-            reserved = reservation(request, self._sampling.max_new_tokens)
+            reserved = reservation(request, self._sampling.new_tokens)
             if not self._budget.reserve(reserved):
                 ending = self._budget.exhausted()
                 break

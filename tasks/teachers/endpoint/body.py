@@ -44,11 +44,11 @@ class Composer:
             body |= self._vllm()
         if request.text is not None:
             path = TEXT
-            body |= {"prompt": request.text, "max_tokens": self._sampling.max_new_tokens}
+            body |= {"prompt": request.text, "max_tokens": self._sampling.new_tokens}
         else:
             path = CHAT
             messages = [{"role": message["role"], "content": message["content"]} for message in request.messages]
-            body |= {"messages": messages, self._settings.max_tokens_field: self._sampling.max_new_tokens}
+            body |= {"messages": messages, self._settings.max_tokens_field: self._sampling.new_tokens}
         if self._logprobs is not None:
             body |= _logprobs(path, self._logprobs.top_k)
         return Call(path, {**body, **self._settings.extra_body})

@@ -126,7 +126,7 @@ class Endpoint(EndpointSession):
                 request = feed.take()
                 if request is None:
                     return True
-                reserved = reservation(request, self._sampling.max_new_tokens)
+                reserved = reservation(request, self._sampling.new_tokens)
                 row = _Row(request, self._composer.compose(request), reserved)
             else:
                 return False
