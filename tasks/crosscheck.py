@@ -53,9 +53,9 @@ def check_evaluation(evaluation: Evaluated, weights: Path, dtype: str, workspace
         weights=weights,
         items=evaluation.items,
         dtype=dtype,
-        max_new_tokens=sampling["max_new_tokens"],
-        max_length_tokens=sampling["max_prompt_tokens"] + sampling["max_new_tokens"],
-        stop=sampling["stop"],
+        max_new_tokens=sampling.new_tokens,
+        max_length_tokens=sampling.context_tokens,
+        stop=list(sampling.stop),
         workspace=workspace,
         result=workspace / "result.json",
     )

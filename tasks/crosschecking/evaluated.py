@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tasks.core.artifact import Artifact, Record, artifact_by_fingerprint, read_record
 from tasks.core.errors import SettingsError
@@ -12,6 +11,7 @@ from tasks.core.tables import read_table
 from tasks.core.weights import ENDPOINT
 from tasks.crosschecking.harness_tasks import READINGS
 from tasks.crosschecking.job import Item
+from tasks.teachers.settings import Sampling
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Evaluated:
         return str(self.record.summary["name"])
 
     @property
-    def sampling(self) -> dict[str, Any]:
+    def sampling(self) -> Sampling:
         """How it was asked."""
-        return self.record.settings["sampling"]
+        return Sampling.model_validate(self.record.settings["sampling"])
 
     @property
     def is_float32(self) -> bool:
         """Whether it computed in float32 for sure."""
-        return self.sampling["dtype"] == "float32"
+        return self.sampling.dtype == "float32"
 
 
 def find_evaluations(place: str) -> list[Artifact]:
