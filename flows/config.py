@@ -142,7 +142,7 @@ class DistillConfig(Section):
     @property
     def longest_row_tokens(self) -> int:
         """Tokens of the longest row that is trained on, as far as the limits say."""
-        limits = (self.student.training.max_length_tokens, self.dataset.max_length_tokens)
+        limits = (self.student.training.max_length_tokens, self.dataset.filters.length.max_row_tokens)
         return min((limit for limit in limits if limit is not None), default=self.generations.sampling.context_tokens)
 
     def with_limits(self) -> Self:

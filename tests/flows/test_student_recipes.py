@@ -40,6 +40,7 @@ SIZES = [
     "student.training.runtime={device_batch_size: 16, device_memory_gib: 1}",
     "evaluation.sampling.max_new_tokens=24",  # with the prompts, within the 128 positions that are not scaled
     "evaluation.sampling.max_prompt_tokens=100",
+    "dataset.min_examples=1",
     "evaluation.latency_requests=5",
     "evaluation.engine.max_num_seqs=8",
 ]

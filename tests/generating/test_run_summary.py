@@ -102,7 +102,7 @@ def test_a_sample_gives_nobody_away(file: Path) -> None:
     )
     first, second = pick_samples(file, 2, seed=0)
 
-    assert first == {"id": "[e-mail]", "prompt": "I am [e-mail]", "answer": "Call [number]", "finish_reason": "stop"}
+    assert first == {"id": "[email]", "prompt": "I am [email]", "answer": "Call [phone]", "finish_reason": "stop"}
     assert second["answer"] == "16 - 3 - 4 = 9"
     assert second["prompt"].startswith("[url with password] word word")
     assert len(second["prompt"]) == 203

@@ -1,0 +1,49 @@
+"""Personal data and secrets: rows that have any are rejected, or what is personal in them is blacked out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from tasks.core.personal_data import black_out
+from tasks.filters.candidate import Candidate
+from tasks.filters.context import FilterContext
+from tasks.filters.interface import PASSED, FilterSettings, Finding, RowFilter
+
+Part = Literal["answer", "reasoning", "prompt"]
+
+
+class PiiSettings(FilterSettings):
+    """Personal data and secrets: e-mail addresses, public IP addresses, IBANs, card and telephone numbers, US social security
+    numbers, keys and passwords. What has a check digit is checked."""
+
+    mode: Literal["off", "annotate", "redact", "drop"] = "annotate"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """As for the other filters; redact: the row is kept with a placeholder for each, such as [email]. Its tokens and their
+    log-probabilities, which would give away the same, are left out."""
+
+    look_at: tuple[Part, ...] = ("answer", "reasoning", "prompt")
+    """Which of a row's texts are looked at; prompt: all that comes before the answer, earlier turns among it."""
+
+
+def reject_personal_data(settings: PiiSettings, context: FilterContext) -> RowFilter:
+    """Make the filter; its reason is ``pii``, its scores ``pii_`` and the kind: how often each was found."""
+    del context
+
+    def look(candidates: Sequence[Candidate]) -> list[Finding]:
+        return [judge(candidate) for candidate in candidates]
+
+    def judge(candidate: Candidate) -> Finding:
+        found: Counter[str] = Counter()
+        for text in _texts(candidate, settings.look_at):
+            if here := black_out(text)[1]:
+                found.update(here)
+        if not found:
+            return PASSED
+        return Finding("pii", {f"pii_{kind}": float(count) for kind, count in sorted(found.items())})
+
+    return look
+
+
+def _texts(candidate: Candidate, parts: Sequence[Part]) -> list[str]:
+    texts = [candidate.completion] if "answer" in parts else []
+    texts += [candidate.reasoning] if "reasoning" in parts and candidate.reasoning else []
+    return [*texts, *candidate.prompt_texts()] if "prompt" in parts else texts
