@@ -3,31 +3,32 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.caching import Stage
 from tasks.core.errors import DataError
 from tasks.core.process import run_worker
-from tasks.core.progress import stage_logger
+from tasks.core.progress import Progress, stage_logger
+from tasks.core.progress_lines import ProgressReader
 from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
-from tasks.core.weights import locate_weights, weight_bytes
+from tasks.core.weights import locate_weights
 from tasks.generating.asking import FAILURES
 from tasks.metrics.custom import PATH_PATTERN, load_metric, source_digest
-from tasks.metrics.intervals import bootstrap_median
 from tasks.task_types import TASK_TYPES, TaskType
 from tasks.task_types.custom import custom_type
 from tasks.task_types.scoring import score_answer, summarise_tasks
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.identity import endpoint_of, teacher_name
-from tasks.teachers.measured import Answer, Measurement, MeasuringJob
+from tasks.teachers.loads import LoadPlan, shortfalls
+from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptTooLong
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=3)
+STAGE = Stage("evaluation", version=4)
 LATENCIES_FILE = "latencies.json"
 
 
@@ -44,11 +45,30 @@ class EvaluationSettings(Section):
     latency_requests: int = Field(default=50, ge=5)
     """Requests sent one at a time to measure latency."""
 
+    load_concurrencies: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (1, 4, 16, 64)
+    """Numbers of requests that are kept under way to measure speed under load; 1 is measured whether it is named or not."""
+
+    load_requests: int = Field(default=128, ge=8)
+    """Most requests sent at each of these; four times as many as are under way if that is less. An endpoint charges for them."""
+
+    load_seconds: float = Field(default=60, gt=0)
+    """When no more requests are sent at one of these, also where there should be more; those under way are waited for."""
+
     engine: EngineRuntime = EngineRuntime()
     """The engine's settings; part of the identity here, for they decide speed and memory."""
 
     endpoint: EndpointRuntime = EndpointRuntime()
     """How a teacher that is an endpoint is asked; part of the identity here, for it decides speed and cost."""
+
+    @property
+    def loads(self) -> LoadPlan:
+        """What is sent to measure speed."""
+        return LoadPlan(
+            concurrencies=self.load_concurrencies,
+            alone_requests=self.latency_requests,
+            max_requests=self.load_requests,
+            max_seconds=self.load_seconds,
+        )
 
     def identity(self) -> dict[str, Any]:
         """Return the settings, with the content of the custom metric's module."""
@@ -73,7 +93,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
 
     Returns:
         Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json; the record's summary has metrics and
-        rates by task, speed, memory, size and cost. Memory and size of an endpoint's model are None: they cannot be known.
+        rates by task, and the ``Serving`` figures.
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
@@ -86,31 +106,26 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         labels = read_record(prompts).summary["labels"]
         settings = _with_choices(settings, labels)
         types = _task_types(settings)
-        endpoint, weights = endpoint_of(model), None
+        endpoint = endpoint_of(model)
         if endpoint is None:
             stage_logger().info("evaluation: %d items, in a fresh process", len(items))
-            weights = locate_weights(model)
-            measurement = _measure(prompts, weights, settings, draft.scratch)
+            measurement = _measure(prompts, locate_weights(model), settings, draft.scratch)
         else:
             stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
             measurement = _ask(endpoint, items, settings, draft.scratch)
         predictions = [_score(types[item["task"]], item, labels, measurement.answers[item["id"]]) for item in items]
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
-        latencies = measurement.latencies_seconds
-        (draft.path / LATENCIES_FILE).write_text(json.dumps(latencies), encoding="utf-8")
+        (draft.path / LATENCIES_FILE).write_text(json.dumps(measurement.latencies_seconds), encoding="utf-8")
         draft.counts = {"items": len(items), "invalid": sum(row["answer"] is None for row in predictions)}
         if failed := sum(row["finish_reason"] in FAILURES for row in predictions):
             draft.counts["failed"] = failed
         draft.summary = {
             "name": teacher_name(model),
             "tasks": summarise_tasks(predictions),
-            "latency_seconds": bootstrap_median(latencies).model_dump(),
-            "items_per_second": measurement.items_per_second,
-            "tokens_per_second": measurement.tokens_per_second,
-            "peak_memory_bytes": measurement.peak_memory_bytes,
-            "weight_bytes": None if weights is None else weight_bytes(weights),
-            "cost_per_1k_requests": measurement.cost_per_1k_requests,
+            "serving": measurement.serving.model_dump(),
         }
+        for shortfall in shortfalls(settings.loads, measurement.serving.loads, len(items)):
+            stage_logger().warning("evaluation: %s", shortfall)
         stage_logger().info("evaluation: %s %s", draft.counts, draft.summary)
         return draft.publish()
 
@@ -135,7 +150,7 @@ def _ask(endpoint: EndpointSettings, items: Sequence[Prompt], settings: Evaluati
     from tasks.teachers.endpoint.measured import measure_endpoint
 
     kept = workspace / "paid_answers.jsonl"
-    return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.latency_requests, kept)
+    return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.loads, kept)
 
 
 def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, workspace: Path) -> Measurement:
@@ -145,20 +160,21 @@ def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, wor
         weights=weights,
         sampling=settings.sampling,
         engine=settings.engine,
-        latency_requests=settings.latency_requests,
+        loads=settings.loads,
+        progress=workspace / "progress.jsonl",
         result=workspace / "measurement.json",
     )
     job_file = workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
-    run_worker("tasks.teachers.measured", job_file, workspace / "worker.log", grace_seconds=5)
-    measurement = Measurement.model_validate_json(job.result.read_bytes())
-    limit = settings.sampling.max_prompt_tokens
-    if measurement.longest_prompt_tokens > limit:
+    show_progress = ProgressReader(job.progress, Progress)
+    run_worker("tasks.teachers.measured", job_file, workspace / "worker.log", grace_seconds=5, watch=show_progress)
+    result: Measurement | PromptTooLong = TypeAdapter(Measurement | PromptTooLong).validate_json(job.result.read_bytes())
+    if isinstance(result, PromptTooLong):
         raise DataError(
-            f"a test prompt has {measurement.longest_prompt_tokens} tokens, more than evaluation.sampling.max_prompt_tokens = "
-            f"{limit}; raise the limit or shorten the prompt"
+            f"a test prompt has {result.tokens} tokens, more than evaluation.sampling.max_prompt_tokens = "
+            f"{settings.sampling.max_prompt_tokens}; raise the limit or shorten the prompt"
         )
-    return measurement
+    return result
 
 
 def _score(task: TaskType, item: Prompt, labels: Sequence[str], answer: Answer) -> Prediction:

@@ -20,7 +20,7 @@ from tasks.renderers.schema import InterruptionsReport, ModelName, ModelReport, 
 from tasks.task_types import TASK_TYPES
 from tasks.task_types.scoring import primary_score
 
-STAGE = Stage("report", version=5)
+STAGE = Stage("report", version=6)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
@@ -175,9 +175,7 @@ def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
     for name, metric in CORPUS_METRICS.items():
         if chosen := [row for row in rows if name in TASK_TYPES[row["task"]].corpus_metrics]:
             metrics[name] = resampled([row["answer"] for row in chosen], [row["references"] for row in chosen], metric)
-    fields: dict[str, Any] = {
-        name: record.summary[name] for name in ModelReport.model_fields if name not in {"metrics", "invalid_ratio"}
-    }
+    fields: dict[str, Any] = {name: record.summary[name] for name in ("name", "serving")}
     return ModelReport(metrics=metrics, invalid_ratio=record.counts["invalid"] / record.counts["items"], **fields)
 
 
@@ -198,13 +196,14 @@ def _verdict(retained: Interval, wanted: float) -> tuple[Verdict, str]:
 
 
 def _savings(teacher: ModelReport, student: ModelReport) -> Savings:
-    same_machine = teacher.peak_memory_bytes is not None  # an endpoint's throughput says nothing about a machine of ours
+    theirs, ours = teacher.serving, student.serving
+    same_machine = theirs.peak_memory_bytes is not None  # an endpoint's throughput says nothing about a machine of ours
     return Savings(
-        latency=_saved(student.latency_seconds.value, teacher.latency_seconds.value),
-        memory=_saved(student.peak_memory_bytes, teacher.peak_memory_bytes),
-        size=_saved(student.weight_bytes, teacher.weight_bytes),
-        cost=_saved(teacher.items_per_second, student.items_per_second) if same_machine else None,
-        users=student.items_per_second / teacher.items_per_second if same_machine else None,
+        latency=_saved(ours.latency_seconds.value, theirs.latency_seconds.value),
+        memory=_saved(ours.peak_memory_bytes, theirs.peak_memory_bytes),
+        size=_saved(ours.weight_bytes, theirs.weight_bytes),
+        cost=_saved(theirs.items_per_second, ours.items_per_second) if same_machine else None,
+        users=ours.items_per_second / theirs.items_per_second if same_machine else None,
     )
 
 

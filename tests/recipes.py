@@ -15,6 +15,8 @@ _TRAINING: dict[str, Any] = {
     "precision": "float32",
     "runtime": {"checkpoint_steps": 5},
 }
+QUICK_LOADS: dict[str, Any] = {"latency_requests": 5, "load_concurrencies": [2], "load_requests": 8}
+"""Settings of an evaluation that is about other things than speed."""
 _SAMPLING = {"max_new_tokens": 4, "max_prompt_tokens": 60, "dtype": "float32"}
 
 
@@ -40,7 +42,7 @@ def tiny_recipe(folder: Path, store: str | None = None) -> Path:
         "generations": {"sampling": _SAMPLING, "runtime": {"shard_rows": 8, "engine": {"max_num_seqs": 4}}},
         "dataset": {"min_keep_ratio": 0.1, "min_examples": 1, "allow_vanished_labels": True},
         "student": {"pruning": {"keep_layers": 1}, "training": _TRAINING},
-        "evaluation": {"sampling": _SAMPLING, "latency_requests": 5, "engine": {"max_num_seqs": 4}},
+        "evaluation": {"sampling": _SAMPLING, **QUICK_LOADS, "engine": {"max_num_seqs": 4}},
         "report": {"name": "tiny"},
     }
     path = folder / "tiny.yaml"

@@ -17,9 +17,11 @@ from tasks.model import prepare_endpoint
 from tasks.prompts import prepare_prompts
 from tasks.sources.settings import PromptsSettings
 from tasks.teachers.endpoint.settings import EndpointSettings
+from tasks.teachers.serving import Serving
 from tests.endpoints import Act, Call, ScriptedEndpoint, answer, run_scripted_endpoint
 
 QUICK: dict[str, Any] = {"backoff_seconds": 0.01, "max_backoff_seconds": 0.1, "max_attempts": 2, "timeout_seconds": 5}
+ALONE: dict[str, Any] = {"latency_requests": 5, "load_concurrencies": ()}
 LABELS = ["Cold", "Hot"]
 
 
@@ -49,14 +51,24 @@ def prepare(store: Path, rows: list[dict[str, Any]]) -> Artifact:
 
 
 def run_test(
-    store: Path, rows: list[dict[str, Any]], scripted: ScriptedEndpoint, custom_metric: str | None = None, **runtime: Any
+    store: Path,
+    rows: list[dict[str, Any]],
+    scripted: ScriptedEndpoint,
+    loads: dict[str, Any] | None = None,
+    custom_metric: str | None = None,
+    **runtime: Any,
 ) -> Artifact:
     """Evaluate the scripted endpoint on these rows."""
     endpoint = EndpointSettings(url=scripted.url, model="acme/large")
     teacher = prepare_endpoint.fn(settings=endpoint, store=str(store))
-    chosen = {"latency_requests": 5, "custom_metric": custom_metric, "endpoint": {**QUICK, **runtime}}
+    chosen = {**ALONE, **(loads or {}), "custom_metric": custom_metric, "endpoint": {**QUICK, **runtime}}
     settings = EvaluationSettings.model_validate(chosen)
     return evaluate.fn(settings=settings, store=str(store), prompts=prepare(store, rows), model=teacher)
+
+
+def serving_of(made: Artifact) -> Serving:
+    """Return the figures of an evaluation's speed, memory and cost."""
+    return Serving.model_validate(read_record(made).summary["serving"])
 
 
 def predictions(made: Artifact) -> dict[str, Prediction]:
@@ -79,9 +91,11 @@ def test_an_endpoint_is_named_scored_and_timed_and_its_memory_is_not_made_up(tmp
     assert summary["name"] == "acme/large"
     assert summary["tasks"]["CLASSIFICATION"]["metrics"]["accuracy"] == 0.75
     assert summary["tasks"]["CLASSIFICATION"]["rates"] == {"invalid": 0.25, "truncated": 0, "repeated": 0}
-    assert (summary["peak_memory_bytes"], summary["weight_bytes"], summary["cost_per_1k_requests"]) == (None, None, None)
-    assert summary["items_per_second"] > 0
-    assert summary["tokens_per_second"] == pytest.approx(5 * summary["items_per_second"])
+    serving = serving_of(made)
+    assert (serving.peak_memory_bytes, serving.weight_bytes, serving.kv_bytes_per_token, serving.dtype) == (None,) * 4
+    assert (serving.cost_per_1k_requests, serving.energy_joules_per_item) == (None, None)
+    assert serving.items_per_second > 0
+    assert serving.tokens_per_second == pytest.approx(5 * serving.items_per_second)
 
 
 def test_latency_is_of_requests_that_are_alone_and_throughput_of_many(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
@@ -97,14 +111,55 @@ def test_latency_is_of_requests_that_are_alone_and_throughput_of_many(tmp_path: 
     latencies = json.loads(open_file(made, LATENCIES_FILE).read_bytes())
     assert max(most[:20]) > 1 and most[20:] == [1] * 5
     assert len(latencies) == 5 and all(0.1 < seconds < 1 for seconds in latencies)
-    assert read_record(made).summary["items_per_second"] > 10
+    assert serving_of(made).items_per_second > 10
+
+
+def test_as_many_requests_are_under_way_as_the_settings_say(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    under_way: list[int] = []
+    sent = 6 + 5
+
+    def slowly(call: Call) -> Act:
+        under_way.append(scripted.under_way)
+        return Act(seconds=0.05 if len(under_way) <= sent + 8 else 0.5)  # long enough for eight to arrive
+
+    scripted.act = slowly
+    made = run_test(tmp_path / "store", labelled(6), scripted, {"load_concurrencies": [8, 2], "load_requests": 16})
+
+    alone, two, eight = serving_of(made).loads
+    assert [(load.concurrency, load.requests) for load in (alone, two, eight)] == [(1, 5), (2, 8), (8, 16)]
+    assert max(under_way[sent : sent + 8]) == 2
+    assert max(under_way[sent + 8 :]) == 8, "at once, though the endpoint was not asked for so many before"
+    assert all(0.05 <= load.latency_seconds.p50 <= load.latency_seconds.p95 for load in (alone, two, eight))
+    assert (eight.first_token_seconds, eight.per_token_seconds) == (None, None), "answers come whole"
+    assert eight.output_tokens_per_second == pytest.approx(5 * eight.requests_per_second)
+
+
+def test_a_concurrency_that_the_endpoint_does_not_take_is_left_out(
+    tmp_path: Path, scripted: ScriptedEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripted.act = lambda call: Act(429) if scripted.under_way > 4 else Act(seconds=0.3 if len(scripted.calls) > 6 + 5 + 8 else 0)
+    loads = {"load_concurrencies": [2, 16, 64], "load_requests": 16}
+    made = run_test(tmp_path / "store", labelled(6), scripted, loads, max_attempts=20, max_concurrency=32)
+
+    assert [load.concurrency for load in serving_of(made).loads] == [1, 2]
+    assert "no figures of 16 requests at once or more: the endpoint takes" in caplog.text
+
+
+def test_a_budget_that_is_spent_under_load_costs_no_answers(
+    tmp_path: Path, scripted: ScriptedEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = run_test(tmp_path / "store", labelled(6), scripted, {"load_concurrencies": [2, 4]}, max_requests=6 + 5 + 8 + 3)
+
+    assert made.counts["items"] == 6
+    assert [load.concurrency for load in serving_of(made).loads] == [1, 2]
+    assert "no figures of 4 requests at once or more: " in caplog.text
 
 
 def test_the_price_of_a_thousand_requests_follows_from_tokens_and_prices(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    prices = {"price_per_million_input_tokens": 2.0, "price_per_million_output_tokens": 8.0}
+    prices: dict[str, Any] = {"price_per_million_input_tokens": 2.0, "price_per_million_output_tokens": 8.0}
     made = run_test(tmp_path / "store", labelled(6), scripted, **prices)
 
-    assert read_record(made).summary["cost_per_1k_requests"] == pytest.approx(1000 * (10 * 2.0 + 5 * 8.0) / 1e6)
+    assert serving_of(made).cost_per_1k_requests == pytest.approx(1000 * (10 * 2.0 + 5 * 8.0) / 1e6)
 
 
 def test_a_row_that_fails_counts_as_wrong_also_where_nothing_would_be_right(tmp_path: Path, scripted: ScriptedEndpoint) -> None:

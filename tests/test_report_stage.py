@@ -61,10 +61,16 @@ def evaluated(store: Path, name: str, items: list[tuple[str, str]], right: int, 
         )
     summary = {
         "name": name,
-        "latency_seconds": {"value": 1 / speed, "low": None, "high": None},
-        "items_per_second": speed,
-        "tokens_per_second": speed,
-        **where,
+        "serving": {
+            "latency_seconds": {"value": 1 / speed, "low": None, "high": None},
+            "loads": [],
+            "items_per_second": speed,
+            "tokens_per_second": speed,
+            "kv_bytes_per_token": None,
+            "energy_joules_per_item": None,
+            "dtype": None,
+            **where,
+        },
     }
     return artifact(store, "evaluation", name, summary, rows)
 
@@ -120,7 +126,7 @@ def test_a_teacher_behind_an_endpoint_is_named_priced_and_compared_only_where_it
     report, markdown = report_on(tmp_path, LABELS, ENDPOINT)
 
     assert report.models["teacher"].name == "acme/large|x"
-    assert report.models["teacher"].cost_per_1k_requests == 0.25
+    assert report.models["teacher"].serving.cost_per_1k_requests == 0.25
     saved = report.savings
     assert (saved.latency, saved.memory, saved.size, saved.cost, saved.users) == (0.75, None, None, None, None)
     lines = markdown.read_text(encoding="utf-8").splitlines()

@@ -46,16 +46,19 @@ class Progress:
 
     def advance(self, units: int = 1, **figures: float | str) -> None:
         """Count finished units; ``figures`` are shown beside the counts as they are."""
-        self.move_to(self._done + units, **figures)
+        self._reach(self._done + units, time.monotonic() - self._started, figures)
 
-    def move_to(self, done: int, **figures: float | str) -> None:
-        """Set the count of finished units."""
+    def move_to(self, done: int, seconds: float | None = None, **figures: float | str) -> None:
+        """Set the count of finished units; ``seconds`` is how long they took where another process does the work and tells."""
+        self._reach(done, time.monotonic() - self._started if seconds is None else seconds, figures)
+
+    def _reach(self, done: int, seconds: float, figures: dict[str, Any]) -> None:
         self._done = done
         now = time.monotonic()
         if now - self._shown < INTERVAL_SECONDS and done < self._total:
             return
         self._shown = now
-        rate = (done - self.start) / max(now - self._started, 1e-9)
+        rate = (done - self.start) / max(seconds, 1e-9)
         shown = {"per second": f"{rate:.1f}", **figures}
         if rate > 0 and done < self._total:
             shown["ETA"] = f"{(self._total - done) / rate:.0f} s"

@@ -16,13 +16,13 @@ def table_rows(report: Report) -> list[dict[str, str]]:
         for name in models["teacher"].metrics
     ]
     rows += [
-        {"figure": "latency, one request", **{model: milliseconds(r.latency_seconds) for model, r in models.items()}},
+        {"figure": "latency, one request", **{model: milliseconds(r.serving.latency_seconds) for model, r in models.items()}},
         {"figure": "answers outside the labels", **{model: share(r.invalid_ratio) for model, r in models.items()}},
-        {"figure": "items per second", **{model: f"{r.items_per_second:.1f}" for model, r in models.items()}},
-        {"figure": "peak memory", **{model: mebibytes(r.peak_memory_bytes) for model, r in models.items()}},
-        {"figure": "weights", **{model: mebibytes(r.weight_bytes) for model, r in models.items()}},
+        {"figure": "items per second", **{model: f"{r.serving.items_per_second:.1f}" for model, r in models.items()}},
+        {"figure": "peak memory", **{model: mebibytes(r.serving.peak_memory_bytes) for model, r in models.items()}},
+        {"figure": "weights", **{model: mebibytes(r.serving.weight_bytes) for model, r in models.items()}},
     ]
-    costs = {model: result.cost_per_1k_requests for model, result in models.items()}
+    costs = {model: result.serving.cost_per_1k_requests for model, result in models.items()}
     if any(cost is not None for cost in costs.values()):
         rows.append({"figure": "price of 1,000 requests", **{model: money(cost) for model, cost in costs.items()}})
     return rows

@@ -60,9 +60,9 @@ def plot_costs(report: Report) -> str:
     """Return bars of latency, peak memory and weights by model; a figure that is not known has a dash in place of its bar."""
     models = report.models.values()
     panels: list[tuple[str, list[float | None], float]] = [
-        ("latency, ms", [result.latency_seconds.value for result in models], 1e-3),
-        ("peak memory, MiB", [result.peak_memory_bytes for result in models], 2**20),
-        ("weights, MiB", [result.weight_bytes for result in models], 2**20),
+        ("latency, ms", [result.serving.latency_seconds.value for result in models], 1e-3),
+        ("peak memory, MiB", [result.serving.peak_memory_bytes for result in models], 2**20),
+        ("weights, MiB", [result.serving.weight_bytes for result in models], 2**20),
     ]
     with plt.rc_context(_STYLE):
         figure, all_axes = plt.subplots(1, len(panels), figsize=(9.2, 2.6))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.environment import has_cpu_bfloat16
+from tasks.teachers.kv_cache import kv_values_per_layer
 from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
 
 _CPU_NUM_SEQS = 32
@@ -70,8 +71,6 @@ def _sequence_bytes(model: Path | str, tokens: int, dtype: str) -> int:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(model)
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     value_bytes = 4 if dtype == "float32" or (dtype == "auto" and "32" in str(config.dtype)) else 2
     blocks = -(-tokens // _CPU_BLOCK_TOKENS) + 1
-    return blocks * _CPU_BLOCK_TOKENS * 2 * config.num_hidden_layers * heads * head_dim * value_bytes
+    return blocks * _CPU_BLOCK_TOKENS * config.num_hidden_layers * kv_values_per_layer(config) * value_bytes

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -57,6 +57,13 @@ class Completion:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    first_token_seconds: float | None = field(default=None, compare=False)
+    """From when the teacher took the request to its first token; None where it does not tell. No part of what was answered."""
+
+    per_token_seconds: float | None = field(default=None, compare=False)
+    """Of each token after the first, on average; None where it does not tell, or there is none."""
+
     logprobs: TokenLogprobs | None = None
 
     problem: str | None = None

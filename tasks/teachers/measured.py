@@ -7,20 +7,31 @@ process would count the libraries that it loads and count too much. So the proce
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from tasks.core.energy import EnergyMeter
 from tasks.core.environment import has_cuda, loading_libraries, prepare_libraries
+from tasks.core.errors import ModelError
 from tasks.core.memory import PeakMemory
 from tasks.core.process import end_with_parent
+from tasks.core.progress_lines import LineProgress
 from tasks.core.records import PROMPTS
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
-from tasks.teachers.exchange import ListFeed, Request
+from tasks.core.weights import weight_bytes
+from tasks.metrics.intervals import bootstrap_median
+from tasks.teachers.exchange import Completion, ListFeed, Request
+from tasks.teachers.loads import LoadPlan, measure_load
+from tasks.teachers.serving import Load, Serving
 from tasks.teachers.settings import EngineRuntime, Sampling
+
+if TYPE_CHECKING:
+    from tasks.teachers.vllm import Engine
 
 _WARM_UP_REQUESTS = 3
 
@@ -34,8 +45,10 @@ class MeasuringJob(BaseModel):
     """Folder of the model's weights and tokenizer."""
     sampling: Sampling
     engine: EngineRuntime
-    latency_requests: int
-    """Requests sent one at a time."""
+    loads: LoadPlan
+    """How much it is asked at once when it is timed."""
+    progress: Path
+    """File of progress lines to write."""
     result: Path
     """JSON file to write."""
 
@@ -53,63 +66,62 @@ class Measurement(BaseModel):
 
     answers: dict[str, Answer]
     """By prompt id."""
-    longest_prompt_tokens: int
     latencies_seconds: list[float]
     """Of requests that were alone."""
-    items_per_second: float
-    tokens_per_second: float
-    """Output tokens."""
-    peak_memory_bytes: int | None
-    """None where the model does not run on this machine."""
-    cost_per_1k_requests: float | None = None
-    """What an endpoint charges, in the currency of its prices."""
+    serving: Serving
 
 
-def measure(job: MeasuringJob) -> Measurement:
-    """Answer the test prompts, some one at a time and then all at once."""
+class PromptTooLong(BaseModel):
+    """The result where a prompt is longer than the settings allow: nothing was asked."""
+
+    tokens: int
+    """Of the longest prompt."""
+
+
+def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
+    """Answer test prompts at one concurrency after the other, and then all of them at once, which gives the answers."""
     with loading_libraries():
         from tasks.teachers.vllm import Engine
 
     if not has_cuda():  # on CUDA the engine is a process of its own, and the device's memory is read
         _run_dummy_engine(job.engine)
     items = [prompt for prompt in read_table(job.prompts, PROMPTS) if prompt["split"] == "test"]
-    with PeakMemory() as memory, Engine(job.weights, job.sampling, job.engine) as engine:
+    with PeakMemory() as memory, Engine(job.weights, job.sampling, job.engine, disable_log_stats=False) as engine:
         requests = [
             Request(item["id"], render_prompt(engine.tokenizer, item["messages"], item["text"]), seed=0) for item in items
         ]
         longest = max(len(request.prompt_token_ids) for request in requests)
         if longest > job.sampling.max_prompt_tokens:
-            return Measurement(
-                answers={}, longest_prompt_tokens=longest, latencies_seconds=[], items_per_second=0, tokens_per_second=0,
-                peak_memory_bytes=0,
-            )  # fmt: skip
-        single = requests[: job.latency_requests]
-        list(engine.stream(ListFeed(_renamed("warm-up", single[:_WARM_UP_REQUESTS])), in_flight=1))
-        latencies: list[float] = []
-        for request in _renamed("latency", single):
+            return PromptTooLong(tokens=longest)
+        loads, latencies = _measure_loads(engine, requests, job)
+        engine.forget_prompts()
+        with EnergyMeter(job.engine.gpus) as energy:
             started = time.monotonic()
-            list(engine.stream(ListFeed([request]), in_flight=1))
-            latencies.append(time.monotonic() - started)
-        started = time.monotonic()
-        completions = list(engine.stream(ListFeed(requests)))
-        seconds = time.monotonic() - started
+            completions = _answer(engine, requests, job.progress)
+            seconds = time.monotonic() - started
         texts = engine.decode([row.token_ids for row in completions])
-        answers = {
-            row.key: Answer(
-                text=row.text if row.text is not None else text,
-                finish_reason=row.finish_reason,
-                completion_tokens=len(row.token_ids),
-            )
-            for row, text in zip(completions, texts, strict=True)
-        }
-    return Measurement(
-        answers=answers,
-        longest_prompt_tokens=longest,
-        latencies_seconds=latencies,
+        dtype, kv_bytes = engine.dtype, engine.kv_bytes_per_token
+    answers = {
+        row.key: Answer(
+            text=row.text if row.text is not None else text,
+            finish_reason=row.finish_reason,
+            completion_tokens=len(row.token_ids),
+        )
+        for row, text in zip(completions, texts, strict=True)
+    }
+    serving = Serving(
+        latency_seconds=bootstrap_median(latencies),
+        loads=loads,
         items_per_second=len(items) / seconds,
         tokens_per_second=sum(len(row.token_ids) for row in completions) / seconds,
         peak_memory_bytes=memory.peak_bytes,
+        weight_bytes=weight_bytes(job.weights),
+        kv_bytes_per_token=kv_bytes,
+        energy_joules_per_item=None if energy.joules is None else energy.joules / len(items),
+        cost_per_1k_requests=None,
+        dtype=dtype,
     )
+    return Measurement(answers=answers, latencies_seconds=latencies, serving=serving)
 
 
 def main(job_file: str) -> int:
@@ -138,8 +150,28 @@ def _run_dummy_engine(runtime: EngineRuntime) -> None:
             list(engine.stream(ListFeed([Request("dummy", [1, 2, 3], seed=0)])))
 
 
-def _renamed(prefix: str, requests: Iterable[Request]) -> list[Request]:
-    return [replace(request, key=f"{prefix}-{request.key}") for request in requests]
+def _measure_loads(engine: "Engine", requests: list[Request], job: MeasuringJob) -> tuple[list[Load], list[float]]:
+    """Return the figures at each concurrency, and the seconds of each request that was alone."""
+    warm_up = [replace(request, key=f"warm-up-{request.key}") for request in requests[:_WARM_UP_REQUESTS]]
+    list(engine.stream(ListFeed(warm_up), in_flight=1))
+    loads, latencies = list[Load](), list[float]()
+    for concurrency in job.loads.levels:
+        engine.forget_prompts()
+        stream = partial(engine.stream, in_flight=concurrency)
+        found = measure_load(stream, requests, concurrency, job.loads, partial(LineProgress, job.progress))
+        if found is None:
+            raise ModelError(f"the engine takes none of {len(requests)} test prompts, {concurrency} at once; look at them")
+        loads.append(found[0])
+        latencies = latencies or found[1]  # of the first concurrency, which is 1
+    return loads, latencies
+
+
+def _answer(engine: "Engine", requests: list[Request], progress: Path) -> list[Completion]:
+    counter, completions = LineProgress(progress, "evaluation: items", len(requests)), list[Completion]()
+    for completion in engine.stream(ListFeed(requests)):
+        completions.append(completion)
+        counter.advance()
+    return completions
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tasks.core.errors import EngineDiedError, ModelError
 from tasks.teachers.engine_arguments import engine_arguments
 from tasks.teachers.engine_watch import has_died, own_engines, watch_engine
 from tasks.teachers.exchange import Completion, Feed, Request
+from tasks.teachers.kv_cache import kv_layers, kv_values_per_layer
 from tasks.teachers.logprobs import from_flat, require_unbiased
 from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
 
@@ -31,6 +32,7 @@ from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.exceptions import VLLMClientError
 from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
+from vllm.utils.torch_utils import kv_cache_dtype_str_to_dtype
 
 from tasks.teachers.engine_sampling import sampling_parameters
 
@@ -58,7 +60,7 @@ class Engine:
             runtime: How the engine is run.
             logprobs: Which log-probabilities every completion brings along; None: none.
             choices: The labels, for structured output that must be one of them.
-            extra: More of vLLM's engine arguments, for models without weights or tokenizer.
+            extra: More of vLLM's engine arguments, for models without weights or tokenizer, and for timing.
 
         Raises:
             ModelError: If vLLM cannot load the model with these settings.
@@ -74,7 +76,7 @@ class Engine:
         os.environ.setdefault("VLLM_ENGINE_READY_TIMEOUT_S", str(runtime.load_timeout_seconds))
         try:
             arguments = engine_arguments(model, sampling, runtime, logprobs, cuda=has_cuda())
-            self._engine = LLMEngine.from_engine_args(EngineArgs(**arguments, **extra))
+            self._engine = LLMEngine.from_engine_args(EngineArgs(**(arguments | extra)))
         except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             cleanup_dist_env_and_memory()
             if isinstance(error, RuntimeError) and _NO_WEIGHTS not in str(error):
@@ -135,6 +137,23 @@ class Engine:
     def committed(self, keys: AbstractSet[str]) -> None:
         """Do nothing: an engine keeps no books."""
 
+    def forget_prompts(self) -> None:
+        """Drop the keys and values of earlier prompts, so that asking the same again takes as long as it did the first time."""
+        self._engine.reset_prefix_cache()
+
+    @property
+    def dtype(self) -> str:
+        """The number format that the engine computes in."""
+        return str(self._engine.vllm_config.model_config.dtype).removeprefix("torch.")
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Keys and values that the engine keeps of a token, over all devices together."""
+        config = self._engine.vllm_config
+        value_bytes = kv_cache_dtype_str_to_dtype(config.cache_config.cache_dtype, config.model_config).itemsize
+        model = config.model_config.hf_config
+        return kv_layers(model) * kv_values_per_layer(model) * value_bytes
+
     def decode(self, token_ids: list[list[int]]) -> list[str]:
         """Return the texts of answers without special tokens."""
         return self.tokenizer.batch_decode(token_ids, skip_special_tokens=True)
@@ -160,6 +179,8 @@ class Engine:
             random = np.random.default_rng(request.seed)
             flat: Any = answer.logprobs
             logprobs = from_flat(flat, token_ids, self._logprobs, random)
+        times = output.metrics  # there only if the engine keeps statistics
+        later = max(len(token_ids) - 1, 0)
         return Completion(
             request.key,
             token_ids,
@@ -167,6 +188,9 @@ class Engine:
             text=answer.text if self._sampling.stop else None,
             prompt_tokens=len(request.prompt_token_ids),
             completion_tokens=len(token_ids),
+            # These two stamps are of one clock, and the request's arrival is of another: vLLM itself tells what lies between.
+            first_token_seconds=times.first_token_latency if times else None,
+            per_token_seconds=(times.last_token_ts - times.first_token_ts) / later if times and later else None,
             logprobs=logprobs,
         )
 

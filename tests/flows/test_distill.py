@@ -89,7 +89,7 @@ def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
     assert content.items == 12
     assert content.models["teacher"].metrics["accuracy"].value > 0.5
     assert content.retained.low is not None
-    assert (content.models["student"].weight_bytes or 0) < (content.models["teacher"].weight_bytes or 0)
+    assert (content.models["student"].serving.weight_bytes or 0) < (content.models["teacher"].serving.weight_bytes or 0)
     assert content.stages["dataset"]["counts"]["train"] > 0
 
 

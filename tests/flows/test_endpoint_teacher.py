@@ -65,9 +65,9 @@ def test_the_report_names_the_teacher_and_makes_up_nothing_about_it(run: Run) ->
     assert teacher.name == "tiny"
     assert content.items == 12
     assert teacher.metrics["accuracy"].value > 0
-    assert teacher.latency_seconds.value > 0 and teacher.items_per_second > 0
-    assert (teacher.peak_memory_bytes, teacher.weight_bytes) == (None, None)
-    assert student.peak_memory_bytes and student.weight_bytes
+    assert teacher.serving.latency_seconds.value > 0 and teacher.serving.items_per_second > 0
+    assert (teacher.serving.peak_memory_bytes, teacher.serving.weight_bytes) == (None, None)
+    assert student.serving.peak_memory_bytes and student.serving.weight_bytes
     assert (content.savings.memory, content.savings.size, content.savings.users) == (None, None, None)
     assert content.savings.latency is not None
     lines = report_file(run.report, "md").read_text(encoding="utf-8").splitlines()
@@ -75,7 +75,7 @@ def test_the_report_names_the_teacher_and_makes_up_nothing_about_it(run: Run) ->
 
 
 def test_what_the_teacher_charges_is_in_the_report(run: Run) -> None:
-    teacher = read_report(run.report).models["teacher"]
+    teacher = read_report(run.report).models["teacher"].serving
 
     assert teacher.cost_per_1k_requests is not None
     assert 1000 * 2 * 10 / 1e6 < teacher.cost_per_1k_requests < 1000 * (60 * 2 + 12 * 8) / 1e6

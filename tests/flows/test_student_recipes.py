@@ -42,6 +42,7 @@ SIZES = [
     "evaluation.sampling.max_prompt_tokens=100",
     "dataset.min_examples=1",
     "evaluation.latency_requests=5",
+    "evaluation.load_concurrencies=[]",
     "evaluation.engine.max_num_seqs=8",
 ]
 

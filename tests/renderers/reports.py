@@ -8,6 +8,7 @@ from tasks.core.artifact import Artifact
 from tasks.core.attempts import Interruptions, add_up
 from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import InterruptionsReport, ModelReport, Report, Savings
+from tasks.teachers.serving import Serving
 
 STAGES = (
     "prompts",
@@ -83,10 +84,16 @@ def _model(name: str, *, accuracy: float, milliseconds: float, items_per_second:
             "macro_f1": Interval(value=accuracy - 0.01, low=accuracy - 0.03, high=accuracy + 0.01),
         },
         invalid_ratio=0.001,
-        latency_seconds=Interval(value=seconds, low=seconds * 0.98, high=seconds * 1.02),
-        items_per_second=items_per_second,
-        tokens_per_second=3 * items_per_second,
-        peak_memory_bytes=memory << 20,
-        weight_bytes=weights << 20,
-        cost_per_1k_requests=None,
+        serving=Serving(
+            latency_seconds=Interval(value=seconds, low=seconds * 0.98, high=seconds * 1.02),
+            loads=[],
+            items_per_second=items_per_second,
+            tokens_per_second=3 * items_per_second,
+            peak_memory_bytes=memory << 20,
+            weight_bytes=weights << 20,
+            kv_bytes_per_token=23_040,
+            energy_joules_per_item=None,
+            cost_per_1k_requests=None,
+            dtype="bfloat16",
+        ),
     )

@@ -74,7 +74,8 @@ def test_a_figure_without_an_interval_stands_alone() -> None:
 def test_what_is_not_known_is_a_dash_in_every_form(losses: Path) -> None:
     report = sample_report()
     unknown = {"peak_memory_bytes": None, "weight_bytes": None, "cost_per_1k_requests": 1.5}
-    teacher = report.models["teacher"].model_copy(update=unknown)
+    teacher = report.models["teacher"]
+    teacher = teacher.model_copy(update={"serving": teacher.serving.model_copy(update=unknown)})
     savings = report.savings.model_copy(update={"memory": None, "size": None, "cost": None, "users": None})
     report = report.model_copy(update={"models": {**report.models, "teacher": teacher}, "savings": savings})
 

@@ -12,6 +12,7 @@ from tasks.core.records import Prompt
 from tasks.teachers.endpoint.measured import measure_endpoint
 from tasks.teachers.endpoint.paid_answers import PaidAnswer, PaidAnswers
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
+from tasks.teachers.loads import LoadPlan
 from tasks.teachers.measured import Measurement
 from tasks.teachers.settings import Sampling
 from tests.endpoints import Act, ScriptedEndpoint
@@ -27,7 +28,8 @@ def prompts(count: int) -> list[Prompt]:
 def measured(scripted: ScriptedEndpoint, count: int, kept: Path) -> Measurement:
     settings = EndpointSettings(url=scripted.url, model="teacher-1")
     runtime = EndpointRuntime(max_concurrency=4, stop_grace_seconds=3)
-    return measure_endpoint(settings, prompts(count), Sampling(), runtime, latency_requests=5, kept=kept)
+    plan = LoadPlan(concurrencies=(1,), alone_requests=5, max_requests=8, max_seconds=60)
+    return measure_endpoint(settings, prompts(count), Sampling(), runtime, plan, kept)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A real vLLM engine: every request is answered once, alike in any company, and the engine is never left to drain."""
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -58,7 +59,7 @@ def requests(model: Path) -> list[Request]:
 
 @pytest.fixture(scope="module")
 def engine(model: Path) -> Iterator[Engine]:
-    with Engine(model, GREEDY, EngineRuntime(max_num_seqs=BATCH)) as engine:
+    with Engine(model, GREEDY, EngineRuntime(max_num_seqs=BATCH), disable_log_stats=False) as engine:
         yield engine
 
 
@@ -70,6 +71,27 @@ def steps_of(engine: Engine, requests: list[Request], in_flight: int | None = No
     before = engine.steps
     assert len(answers(engine, requests, in_flight)) == len(requests)
     return engine.steps - before
+
+
+def test_an_engine_that_keeps_statistics_tells_how_long_tokens_took(engine: Engine, requests: list[Request]) -> None:
+    started = time.monotonic()
+    found = answers(engine, requests, in_flight=2).values()
+    seconds = time.monotonic() - started
+
+    assert all(answer.first_token_seconds is not None and 0 < answer.first_token_seconds < seconds for answer in found)
+    assert all((answer.per_token_seconds is None) == (answer.completion_tokens == 1) for answer in found)
+    waits = [
+        (answer.first_token_seconds or 0) + (answer.completion_tokens - 1) * (answer.per_token_seconds or 0) for answer in found
+    ]
+    assert 0.3 * 2 * seconds < sum(waits) < 1.1 * 2 * seconds, "two were under way nearly all the time"
+
+
+def test_the_engine_tells_its_number_format_and_what_it_keeps_of_a_token(engine: Engine) -> None:
+    assert engine.dtype == "float32"
+    cache = engine._engine.vllm_config.cache_config
+    assert cache.num_gpu_blocks and cache.kv_cache_memory_bytes
+    tokens = cache.num_gpu_blocks * cache.block_size
+    assert engine.kv_bytes_per_token == 1024 == cache.kv_cache_memory_bytes // tokens, "as vLLM divides its memory up"
 
 
 def test_every_request_is_answered_exactly_once(engine: Engine, requests: list[Request]) -> None:

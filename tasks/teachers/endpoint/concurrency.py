@@ -26,6 +26,15 @@ class Concurrency:
         """Requests that may be under way now; at least one."""
         return int(self._limit)
 
+    def rise_to(self, limit: int) -> None:
+        """Allow so many at once, as far as the bound, unless the endpoint has pushed back before.
+
+        Args:
+            limit: Requests that shall be under way.
+        """
+        if self._probing:
+            self._limit = max(self._limit, float(min(limit, self._most)))
+
     def succeeded(self, sent: float) -> None:
         """Note that a request was answered.
 

@@ -94,6 +94,10 @@ class Endpoint(EndpointSession):
         if self._ending is not None:
             raise self._ending
 
+    def rise_to(self, concurrency: int) -> None:
+        """Send so many requests at once without finding out first whether they are taken, unless the limit has shown."""
+        self._concurrency.rise_to(concurrency)
+
     def drain(self) -> list[Completion]:
         """Return the completions that ``stream`` did not yield before it was left, those of requests under way included.
 

@@ -1,17 +1,20 @@
 """One endpoint's answers, speed and cost. What it weighs is not ours to see, so unlike an engine it needs no fresh process."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.core.errors import StageFailedError
-from tasks.core.progress import Progress
+from tasks.core.errors import BudgetExceededError, StageFailedError
+from tasks.core.progress import Progress, stage_logger
 from tasks.core.records import Prompt
+from tasks.metrics.intervals import bootstrap_median
 from tasks.teachers.endpoint.live import Endpoint
 from tasks.teachers.endpoint.paid_answers import PaidAnswer, PaidAnswers
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.exchange import Completion, ListFeed, Request
+from tasks.teachers.loads import LoadPlan, measure_load
 from tasks.teachers.measured import Answer, Measurement
+from tasks.teachers.serving import Load, Serving
 from tasks.teachers.settings import Sampling
 
 
@@ -20,17 +23,17 @@ def measure_endpoint(
     prompts: Sequence[Prompt],
     sampling: Sampling,
     runtime: EndpointRuntime,
-    latency_requests: int,
+    plan: LoadPlan,
     kept: Path,
 ) -> Measurement:
-    """Let an endpoint answer the test prompts, all at once and then some of them again, one at a time.
+    """Let an endpoint answer the test prompts, all at once and then some of them again, one at a time and several at a time.
 
     Args:
         settings: The endpoint.
         prompts: The test prompts, at least one.
         sampling: What decides an answer; ``structured_output.labels`` is resolved to ``choice`` by the caller.
         runtime: How the endpoint is asked.
-        latency_requests: Requests sent one at a time.
+        plan: How much it is asked at once when it is timed; concurrencies that it does not take are left out.
         kept: File where answers are kept until the evaluation is finished, so that none is paid for twice.
 
     Returns:
@@ -48,15 +51,16 @@ def measure_endpoint(
         _answer(endpoint, requests, paid)
         answered = [request for request in requests if request.key in paid.rows]
         enough = len(answered) >= runtime.min_endpoint_success_ratio * len(requests)
-        latencies = _time_alone(endpoint, answered[:latency_requests]) if enough else []
-        if not latencies:
-            alone = " but none that was asked alone" if enough else ""
+        alone = measure_load(endpoint.stream, answered, 1, plan, Progress) if enough else None
+        if alone is None:
+            later = " but none that was asked alone" if enough else ""
             raise StageFailedError(
-                f"the endpoint {settings.url} answered {len(answered)} of {len(requests)} test prompts{alone}, "
+                f"the endpoint {settings.url} answered {len(answered)} of {len(requests)} test prompts{later}, "
                 f"wanted a share of {runtime.min_endpoint_success_ratio:.0%} (evaluation.endpoint.min_endpoint_success_ratio); "
                 f"the others: {dict(endpoint.usage.failures)}. Check the endpoint and what it refuses, and run again: "
                 "the answers so far are kept"
             )
+        more = _measure_more(endpoint, answered, plan, runtime)
     rows = paid.rows.values()
     seconds = sum(row.seconds for row in rows)
     missing = Answer(text="", finish_reason="error", completion_tokens=0)
@@ -65,34 +69,20 @@ def measure_endpoint(
     }
     return Measurement(
         answers={request.key: given.get(request.key, missing) for request in requests},
-        longest_prompt_tokens=max(row.prompt_tokens for row in rows),
-        latencies_seconds=latencies,
-        items_per_second=len(rows) / seconds,
-        tokens_per_second=sum(row.completion_tokens for row in rows) / seconds,
-        peak_memory_bytes=None,
-        cost_per_1k_requests=_cost_per_1k(list(rows), runtime),
+        latencies_seconds=alone[1],
+        serving=Serving(
+            latency_seconds=bootstrap_median(alone[1]),
+            loads=[alone[0], *more],
+            items_per_second=len(rows) / seconds,
+            tokens_per_second=sum(row.completion_tokens for row in rows) / seconds,
+            peak_memory_bytes=None,
+            weight_bytes=None,
+            kv_bytes_per_token=None,
+            energy_joules_per_item=None,
+            cost_per_1k_requests=_cost_per_1k(list(rows), runtime),
+            dtype=None,
+        ),
     )
-
-
-class _OneByOne:
-    """A feed that gives a request only when the one before it is settled."""
-
-    def __init__(self, requests: Iterable[Request]) -> None:
-        self._requests = iter(requests)
-        self._taken: float | None = None
-
-    def take(self) -> Request | None:
-        if self._taken is not None:
-            return None
-        request = next(self._requests, None)
-        self._taken = None if request is None else time.monotonic()
-        return request
-
-    def settled(self) -> float:
-        """Make room for the next request and return the seconds since this one was taken."""
-        seconds = time.monotonic() - (self._taken or 0.0)
-        self._taken = None
-        return seconds
 
 
 def _answer(endpoint: Endpoint, requests: list[Request], paid: PaidAnswers) -> None:
@@ -126,11 +116,25 @@ def _answer(endpoint: Endpoint, requests: list[Request], paid: PaidAnswers) -> N
         raise
 
 
-def _time_alone(endpoint: Endpoint, requests: list[Request]) -> list[float]:
-    """Return the seconds that each request took with no other under way, those that failed left out."""
-    feed = _OneByOne(requests)
-    taken = [(feed.settled(), completion) for completion in endpoint.stream(feed)]
-    return [seconds for seconds, completion in taken if completion.problem is None]
+def _measure_more(endpoint: Endpoint, requests: list[Request], plan: LoadPlan, runtime: EndpointRuntime) -> list[Load]:
+    """Return the figures at each concurrency above 1 that the endpoint lets us have, and that there is money for."""
+    loads = list[Load]()
+    for concurrency in plan.levels[1:]:
+        if concurrency > runtime.max_concurrency:
+            reason = f"evaluation.endpoint.max_concurrency is {runtime.max_concurrency}"
+        else:
+            endpoint.rise_to(concurrency)
+            try:
+                found = measure_load(endpoint.stream, requests, concurrency, plan, Progress)
+                reason = f"the endpoint takes {endpoint.usage.concurrency} at once" if found else "no request was answered"
+            except (BudgetExceededError, StageFailedError) as error:  # the answers are there, and stay
+                found, reason = None, str(error)
+            if found is not None and endpoint.usage.concurrency >= concurrency:
+                loads.append(found[0])
+                continue
+        stage_logger().warning("evaluation: no figures of %d requests at once or more: %s", concurrency, reason)
+        break
+    return loads
 
 
 def _cost_per_1k(rows: list[PaidAnswer], runtime: EndpointRuntime) -> float | None:
