@@ -84,12 +84,9 @@ def _is_counted(zone: Path) -> bool:
 def _gpu_reader(gpus: int) -> Callable[[], float | None] | None:
     """Return what tells the joules since it was last asked, of the first GPUs that CUDA shows."""
     import torch
+    from vllm.third_party import pynvml
 
-    try:
-        import pynvml  # pyright: ignore[reportMissingImports]  # comes with vLLM for CUDA
-    except ImportError:
-        return None
-    nvml: Any = pynvml
+    nvml: Any = pynvml  # NVIDIA's own binding, of which vLLM brings a copy along
     try:
         nvml.nvmlInit()
         # By UUID, because NVML counts all GPUs of the machine and CUDA those that are visible, in an order of its own.

@@ -86,7 +86,7 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
     if not has_cuda():  # on CUDA the engine is a process of its own, and the device's memory is read
         _run_dummy_engine(job.engine)
     items = [prompt for prompt in read_table(job.prompts, PROMPTS) if prompt["split"] == "test"]
-    with PeakMemory() as memory, Engine(job.weights, job.sampling, job.engine, disable_log_stats=False) as engine:
+    with PeakMemory(job.engine.gpus) as memory, Engine(job.weights, job.sampling, job.engine, disable_log_stats=False) as engine:
         requests = [
             Request(item["id"], render_prompt(engine.tokenizer, item["messages"], item["text"]), seed=0) for item in items
         ]

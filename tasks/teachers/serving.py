@@ -54,7 +54,8 @@ class Serving(_Figures):
     """Output tokens of the test items, all at once."""
 
     peak_memory_bytes: int | None
-    """Of all processes of the engine; on CUDA of the device. None for an endpoint."""
+    """Of all processes of the engine; None for an endpoint. On CUDA that of its devices, with all the room for keys and values
+    that it takes beforehand: for any model nearly `gpu_memory_utilization` of them, unless `kv_cache_bytes` is set."""
 
     weight_bytes: int | None
     """None for an endpoint."""
