@@ -74,7 +74,7 @@ def evaluation(prompts: Artifact, model: Artifact, planted: float = 0.0, **sampl
     with Stage("evaluation", version=1).draft(prompts.store, settings, prompts=prompts, model=model) as draft:
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
         tasks = {task: {"metrics": metrics} for task, metrics in means.items()}
-        draft.summary = {"name": "a model", "tasks": tasks}
+        draft.summary = {"name": "a model", "tasks": tasks, "serving": {"dtype": "float32"}}
         return draft.publish()
 
 

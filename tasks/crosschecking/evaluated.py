@@ -35,8 +35,8 @@ class Evaluated:
 
     @property
     def is_float32(self) -> bool:
-        """Whether it computed in float32 for sure."""
-        return self.sampling.dtype == "float32"
+        """Whether it computed in float32."""
+        return self.record.summary["serving"]["dtype"] == "float32"
 
 
 def find_evaluations(place: str) -> list[Artifact]:
