@@ -3,7 +3,8 @@
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from tasks.core.artifact import Artifact
-from tasks.renderers.markdown import render_markdown, table_rows
+from tasks.renderers.facts.case_study import case_study_table
+from tasks.renderers.markdown import render_markdown
 from tasks.report import read_report, report_file
 
 
@@ -11,6 +12,7 @@ def publish_summary(artifact: Artifact) -> None:
     """Create the Prefect artifacts of a report."""
     report = read_report(artifact)
     create_markdown_artifact(render_markdown(report), key=f"{report.name}-report", description="The report")
-    create_table_artifact(table_rows(report), key=f"{report.name}-models", description="Teacher, baseline and student")
+    table = case_study_table(report)
+    create_table_artifact(table.records(), key=f"{report.name}-case-study", description=table.caption)
     page = report_file(artifact, "html")
     create_link_artifact(page.as_uri(), link_text="report.html", key=f"{report.name}-page", description=artifact.uri)

@@ -1,67 +1,68 @@
-"""report.md: the result as a table, for a pull request, a model card or the Prefect UI."""
+"""report.md: the report as tables, short enough for a pull request, a model card or the Prefect UI."""
 
-from tasks.renderers.formats import mebibytes, milliseconds, money, share, times, with_interval
-from tasks.renderers.interruptions import COLUMNS, interruption_line, interruption_rows
+import re
+
+from tasks.renderers.facts.case_study import case_study_table
+from tasks.renderers.facts.costs import costs_table, is_priced, stages_table
+from tasks.renderers.facts.curation import curation_line, funnel_table
+from tasks.renderers.facts.earlier import earlier_table
+from tasks.renderers.facts.interruptions import interruption_line, interruptions_table
+from tasks.renderers.facts.lineage import artifacts_table, licences_table, models_table
+from tasks.renderers.facts.quality import comparisons_table, scores_table, slices_table, totals_table
+from tasks.renderers.facts.serving import loads_table, serving_table
+from tasks.renderers.facts.verdict import ADVICE, VERDICTS, conditions_table, reason
 from tasks.renderers.schema import Report
+from tasks.renderers.tables import Table, written
+from tasks.renderers.text import visible
 
-VERDICTS = {"ship": "Ship it", "do_not_ship": "Do not ship it", "inconclusive": "Inconclusive"}
-
-
-def table_rows(report: Report) -> list[dict[str, str]]:
-    """Return the three models' results, one row a figure, with the models as columns."""
-    models = report.models
-    rows = [{"figure": "model", **{model: result.name for model, result in models.items()}}]
-    rows += [
-        {"figure": name.replace("_", "-"), **{model: with_interval(result.metrics[name]) for model, result in models.items()}}
-        for name in models["teacher"].metrics
-    ]
-    rows += [
-        {"figure": "latency, one request", **{model: milliseconds(r.serving.latency_seconds) for model, r in models.items()}},
-        {"figure": "answers outside the labels", **{model: share(r.invalid_ratio) for model, r in models.items()}},
-        {"figure": "items per second", **{model: f"{r.serving.items_per_second:.1f}" for model, r in models.items()}},
-        {"figure": "peak memory", **{model: mebibytes(r.serving.peak_memory_bytes) for model, r in models.items()}},
-        {"figure": "weights", **{model: mebibytes(r.serving.weight_bytes) for model, r in models.items()}},
-    ]
-    costs = {model: result.serving.cost_per_1k_requests for model, result in models.items()}
-    if any(cost is not None for cost in costs.values()):
-        rows.append({"figure": "price of 1,000 requests", **{model: money(cost) for model, cost in costs.items()}})
-    return rows
-
-
-def comparison_rows(report: Report) -> list[tuple[str, str]]:
-    """Return the comparisons between the models and what the student saves."""
-    saved = report.savings
-    return [
-        ("retained (student / teacher)", with_interval(report.retained)),
-        ("gap closed", with_interval(report.gap_closed)),
-        ("improvement over the baseline", with_interval(report.improvement)),
-        ("agreement with the teacher", with_interval(report.agreement)),
-        ("latency saved", share(saved.latency)),
-        ("memory saved", share(saved.memory)),
-        ("size saved", share(saved.size)),
-        ("cost saved (machine time per item)", share(saved.cost)),
-        ("users on the same machine", times(saved.users)),
-    ]
+_MOST_SLICES = 10
+_MARKS = re.compile(r"([\\`*\[\]<>|~]|(?<!\w)_|_(?!\w))")
+"""What Markdown would take for more than text; an underscore inside of a word is none."""
 
 
 def render_markdown(report: Report) -> str:
     """Return the report as Markdown."""
-    rows = "\n".join(f"| {' | '.join(_cell(value) for value in row.values())} |" for row in table_rows(report))
-    comparisons = "\n".join(f"| {name} | {value} |" for name, value in comparison_rows(report))
-    return (
-        f"# {report.name}: {VERDICTS[report.verdict]}\n\n{report.reason}.\n\n"
-        f"{report.items} test items; shares with 95 % intervals.\n\n"
-        f"| | teacher | baseline | student |\n|---|---|---|---|\n{rows}\n\n"
-        f"| comparison | |\n|---|---|\n{comparisons}\n\n"
-        f"Interruptions: {interruption_line(report)}\n{_interruptions(report)}"
-    )
+    slices = slices_table(report)
+    parts = [
+        f"# {_text(report.name)}: {VERDICTS[report.verdict]}",
+        f"{ADVICE[report.verdict]} {_text(reason(report))}",
+        f"{report.items:,} test items, the same for all models; in brackets are 95% intervals.",
+        *(f"> **Note:** {_text(caveat)}" for caveat in report.caveats),
+        _table(conditions_table(report)),
+        _table(case_study_table(report)),
+        "## Quality",
+        _table(totals_table(report)),
+        *(_table(table) for task in report.tasks for table in (scores_table(task), comparisons_table(task))),
+        _table(slices._replace(caption="Slices that retain least", rows=slices.rows[:_MOST_SLICES])),
+        "## Serving and costs",
+        _table(serving_table(report)),
+        _table(loads_table(report)),
+        _table(costs_table(report)) if is_priced(report) else "",
+        _table(stages_table(report)),
+        "## Curation",
+        f"{curation_line(report.curation)}.",
+        _table(funnel_table(report.curation)),
+        "## Where it came from",
+        _table(models_table(report)),
+        _table(licences_table(report)),
+        _table(artifacts_table(report)),
+        f"Interruptions: {_text(interruption_line(report))}",
+        _table(interruptions_table(report)),
+        _table(earlier_table(report)) if report.earlier else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _interruptions(report: Report) -> str:
-    rows = "".join(f"| {' | '.join(_cell(value) for value in row)} |\n" for row in interruption_rows(report))
-    return f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n{rows}" if rows else ""
+def _table(table: Table | None) -> str:
+    if table is None or not table.rows:
+        return ""
+    head = " | ".join(_text(column.name) for column in table.columns)
+    rule = "|".join("---:" if column.kind == "figure" else "---" for column in table.columns)
+    rows = (" | ".join(_text(written(cell)) for cell in row) for row in table.rows)
+    lines = [f"**{_text(table.caption)}**", "", f"| {head} |", f"|{rule}|", *(f"| {row} |" for row in rows)]
+    return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    """Return a text that stays inside its cell: models have whatever names their files and endpoints have."""
-    return " ".join(text.split()).replace("|", "\\|")
+def _text(text: str) -> str:
+    """Return a text that is shown as it is, in its place: models have whatever names their files and endpoints have."""
+    return _MARKS.sub(r"\\\1", visible(" ".join(text.split())))

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 from tasks.core.artifact import Artifact
 from tasks.core.attempts import Interruptions
 from tasks.metrics.intervals import Interval
-from tasks.teachers.serving import Serving
 
 ModelName = Literal["teacher", "baseline", "student"]
 Verdict = Literal["ship", "do_not_ship", "inconclusive"]
@@ -24,8 +23,18 @@ class ModelReport(BaseModel):
     """Scores by name, 1 is best; each with its 95 % interval."""
     invalid_ratio: float | None
     """Share of answers outside the closed set; None for an open task."""
-    serving: Serving
-    """How fast it answers, and what that takes."""
+    latency_seconds: Interval
+    """Median time of one request alone in the engine, or to the endpoint and back."""
+    items_per_second: float
+    """Test items answered per second, many at once."""
+    tokens_per_second: float
+    """Output tokens per second, many at once."""
+    peak_memory_bytes: int | None
+    """Memory that loading and running the model added to the process; None for an endpoint."""
+    weight_bytes: int | None
+    """Size of the weights; None for an endpoint."""
+    cost_per_1k_requests: float | None
+    """What an endpoint charges for 1,000 test items, in the currency of the recipe's prices; None without prices."""
 
 
 class Savings(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STAGES = [path for path in (ROOT / "tasks").glob("*.py") if path.name != "__init__.py"]
-HEAVY = ("torch", "vllm", "transformers", "trl", "peft", "datasets", "matplotlib")
+HEAVY = ("torch", "vllm", "transformers", "trl", "peft", "datasets")
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -1,204 +1,270 @@
-"""The report's forms: Markdown has the figures, the page needs nothing but itself, JSON is read back as it was written."""
+"""The report's forms: all have the same facts, none lets a text from data be more than text, JSON is read back as it was written."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from pydantic import ValidationError
 
-from tasks.metrics.intervals import Interval
-from tasks.renderers.formats import duration
 from tasks.renderers.html import render_html
-from tasks.renderers.interruptions import interruption_rows
-from tasks.renderers.markdown import comparison_rows, render_markdown, table_rows
+from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import Report
-from tests.renderers.reports import DISTURBED, STAGES, UNDISTURBED, interruptions_of, sample_report, write_losses
+from tests.renderers.pages import Page
+from tests.renderers.reports import DISTURBED, STAGES, UNDISTURBED, interruptions_of, minimal_report, sample_report, write_losses
 
-HOSTILE = """</title><script>alert(1)</script><img src=x onerror="alert('2')">&"""
-LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
-
-
-class Page(HTMLParser):
-    """Collects a page's tags and attributes as a browser would see them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+HOSTILE = (
+    """</title></script><script>alert(1)</script><img src=x onerror="alert('2')">{{ 7*7 }}{% raw %}&amp;`|*_[x](javascript:1)"""
+)
+REVERSED = "safe\u202etxt.exe"
 
 
-@pytest.fixture
-def losses(tmp_path: Path) -> Path:
-    return write_losses(tmp_path)
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_losses(tmp_path_factory.mktemp("losses"))
 
 
-def test_markdown_has_the_verdict_and_every_figure() -> None:
-    text = render_markdown(sample_report())
-    assert text.startswith("# quickstart: Ship it\n")
-    for row in (
-        "| model | acme/large | acme/small | student:0123456789abcdef |",
-        "| accuracy | 91.2% (89.2% to 93.2%) | 51.1% (49.1% to 53.1%) | 87.2% (85.2% to 89.2%) |",
-        "| macro-f1 | 90.2% (88.2% to 92.2%) | 50.1% (48.1% to 52.1%) | 86.2% (84.2% to 88.2%) |",
-        "| latency, one request | 61.2 ms (60.0 to 62.4) | 21.7 ms (21.3 to 22.1) | 21.9 ms (21.5 to 22.3) |",
-        "| items per second | 38.5 | 120.1 | 118.4 |",
-        "| peak memory | 1,210 MiB | 421 MiB | 423 MiB |",
-        "| weights | 513 MiB | 171 MiB | 171 MiB |",
-        "| retained (student / teacher) | 95.6% (93.1% to 98.2%) |",
-        "| gap closed | 90.0% (85.0% to 96.0%) |",
-        "| improvement over the baseline | 36.1% (32.9% to 39.2%) |",
-        "| agreement with the teacher | 87.1% (84.9% to 89.0%) |",
-        "| latency saved | 64.2% |",
-        "| users on the same machine | 3.1x |",
-    ):
-        assert row in text.splitlines()
+@pytest.fixture(scope="module")
+def page(losses: Path) -> Page:
+    return Page(render_html(sample_report(), losses))
 
 
-def test_a_figure_without_an_interval_stands_alone() -> None:
-    report = sample_report().model_copy(update={"retained": Interval(value=0.0), "verdict": "inconclusive"})
-    text = render_markdown(report)
-    assert text.startswith("# quickstart: Inconclusive\n")
-    assert "| retained (student / teacher) | 0.0% |" in text.splitlines()
+def hostile(value: Any, text: str, keeps: frozenset[str] = frozenset()) -> Any:
+    """Return a report's content with this text in the place of every text that comes from data."""
+    if isinstance(value, dict):
+        return {key: each if key in keeps else hostile(each, text, keeps) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hostile(each, text, keeps) for each in value]
+    return text if isinstance(value, str) else value
 
 
-def test_what_is_not_known_is_a_dash_in_every_form(losses: Path) -> None:
+def hostile_report(text: str) -> Report:
+    """Return the full report with a text in every place that takes any; names of metrics and labels among them."""
+    chosen = frozenset({"verdict", "outcome", "mode", "figure", "unit", "metric", "created_at", "artifacts"})
+    content = hostile(sample_report().model_dump(), text, chosen)
+    for task in content["tasks"]:
+        task["metrics"][text] = next(iter(task["metrics"].values()))
+        task["p_values"][text] = 0.5
+    content["curation"]["labels_before"][text] = 3
+    content["costs"]["machine_seconds"][text] = 1.0
+    for part in ("licences", "settings", "libraries"):
+        content["lineage"][part][text] = text
+    content["lineage"]["artifacts"][text] = content["lineage"]["artifacts"]["prompts"]
+    content["side_by_side"][0]["tags"][text] = text
+    return Report.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| quality: CLASSIFICATION (at least 92% of the teacher's score) | Pass |",
+        "| latency (one request alone) | 61.2 ms | 21.7 ms | 21.8 ms | 21.9 ms | 64.2% less (63.1 to 65.3%) | 85% less |",
+        "| accuracy (primary score, all tasks) | 91.2% | 51.1% | 89.3% | 87.2% | 95.6% kept (93.1 to 98.2%) | 92% kept |",
+        "| concurrent users (requests answered, many at once) | 38.5 /s | 120 /s | 119 /s | 118 /s | 3.1x | 10x |",
+        "| macro f1 | 89.4% (87.4 to 91.4%) | 50.1% (48.1 to 52.1%) |",
+        "| improvement (student - baseline) | +36.1 points (+32.9 to +39.2 points) |",
+        "| p, against baseline (adjusted over the tasks) | below 0.001 |",
+        "| wins, ties, losses (of 600 judged) | 221, 112, 267 (78.0% alike in both orders) |",
+        "| label: refund_not_showing_up | 61 |",
+        "| teacher | 64 | 301.9 ms (p95 452.9 ms) |",
+        "| break-even (requests until the distillation has paid for itself) | 65,018 |",
+        "| language | marks only | 11,474 | 77 | 90 |",
+        "| teacher | acme/large@0f1e2d3c4b5a |",
+        "| 2026-11-16 03:11 ",
+    ],
+)
+def test_markdown_has_every_fact_in_a_table(row: str) -> None:
+    lines = render_markdown(sample_report()).splitlines()
+
+    assert [line for line in lines if line.startswith(row)]
+
+
+def test_markdown_opens_with_the_verdict_its_reason_and_the_caveats() -> None:
     report = sample_report()
-    unknown = {"peak_memory_bytes": None, "weight_bytes": None, "cost_per_1k_requests": 1.5}
-    teacher = report.models["teacher"]
-    teacher = teacher.model_copy(update={"serving": teacher.serving.model_copy(update=unknown)})
-    savings = report.savings.model_copy(update={"memory": None, "size": None, "cost": None, "users": None})
-    report = report.model_copy(update={"models": {**report.models, "teacher": teacher}, "savings": savings})
+    paragraphs = render_markdown(report).split("\n\n")
 
-    lines = render_markdown(report).splitlines()
-    for row in (
-        "| peak memory | - | 421 MiB | 423 MiB |",
-        "| weights | - | 171 MiB | 171 MiB |",
-        "| price of 1,000 requests | 1.5 | - | - |",
-        "| memory saved | - |",
-        "| size saved | - |",
-        "| users on the same machine | - |",
+    assert paragraphs[0] == "# quickstart: Promote"
+    assert paragraphs[1] == "The student may take the teacher's place. 95.6% of the teacher's score is retained."
+    assert [paragraph.removeprefix("> **Note:** ") for paragraph in paragraphs[3:5]] == report.caveats
+
+
+def test_markdown_stays_short_enough_for_a_pull_request() -> None:
+    assert len(render_markdown(sample_report())) < 12_000
+
+
+def test_the_page_has_what_markdown_has(page: Page) -> None:
+    cells = [
+        part
+        for line in render_markdown(sample_report()).splitlines()
+        if line.startswith("| ")
+        for part in re.split(r" \| | \(|\) \||\)? \|$|^\| ", line.replace("\\", ""))
+        if part.strip("|) ")
+    ]
+    said = " ".join(page.text.split())
+
+    assert len(cells) > 400
+    assert not [cell for cell in cells if cell.strip("|) ") not in said and "p95" not in cell]
+
+
+def test_the_page_opens_with_the_verdict(page: Page) -> None:
+    assert page.title == "quickstart: Promote"
+    order = [
+        page.text.index(part) for part in ("Promote", "is retained", "Before you rely on this", "What the verdict follows from")
+    ]
+    assert order == sorted(order)
+
+
+def test_what_stops_a_promotion_stands_first_among_the_conditions() -> None:
+    report = sample_report()
+    failed = report.conditions[1].model_copy(update={"outcome": "fail"})
+    lines = render_markdown(report.model_copy(update={"conditions": [report.conditions[0], failed]})).splitlines()
+    outcomes = [line.split(" | ")[1] for line in lines if " | Pass | " in line or " | Fail | " in line]
+
+    assert outcomes == ["Fail", "Pass"]
+
+
+def test_a_student_that_is_slower_is_said_to_be(losses: Path) -> None:
+    text = Page(render_html(minimal_report(), losses)).text
+
+    assert "12.0% more" in text and "10.0 to 14.0%" in text
+    assert "more latency" in text
+
+
+def test_what_is_not_known_is_a_dash_or_left_out(losses: Path) -> None:
+    markdown = render_markdown(minimal_report())
+    page = Page(render_html(minimal_report(), losses))
+
+    assert "| memory (peak while serving) | - | 423 MiB | - | 95% less |" in markdown.splitlines()
+    assert "| peak memory | - | 423 MiB |" in markdown.splitlines()
+    for name in (
+        "energy of an item",
+        "break-even",
+        "Cohen's kappa",
+        "preferred to the teacher",
+        "Earlier runs",
+        "control:fedcba98",
     ):
-        assert row in lines
-    page = render_html(report, losses)
-    assert '<div class="tile"><b>-</b><span>less memory</span></div>' in page
-    assert '<div class="tile"><b>64.2%</b><span>less latency</span></div>' in page
-    costs = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)[2]
-    drawn = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", costs)]
-    assert drawn.count("-") == 2
-    assert {"421", "423", "171", "61.2"} <= set(drawn)
+        assert name not in markdown
+        assert name not in page.text
+    assert "The recipe gives no prices" in page.text
+    assert {"#earlier", "#completions"}.isdisjoint(page.links)
 
 
-def test_interruptions_are_a_line_and_a_table_by_stage(losses: Path) -> None:
+def test_every_link_leads_to_a_part_of_the_page(page: Page, losses: Path) -> None:
+    for each in (page, Page(render_html(minimal_report(), losses))):
+        assert each.links and {link.removeprefix("#") for link in each.links} <= each.ids
+
+
+def test_every_table_has_a_name_and_heads_with_a_scope(page: Page) -> None:
+    assert page.tags.count("table") == page.tags.count("caption") > 15
+    assert {scope for tag, scope in page.scopes} == {"col", "row"}
+    assert page.tags.count("th") == len(page.scopes)
+
+
+def test_every_plot_has_a_title_and_stands_beside_a_table(page: Page) -> None:
+    assert len(page.plots) == 10
+    for plot in page.plots:
+        drawn = ElementTree.fromstring(plot)
+        assert drawn.get("viewBox") and drawn.get("role") == "img"
+        assert drawn[0].tag.endswith("title") and drawn[0].text
+    assert page.tags.count("figure") == len(page.plots)
+
+
+@pytest.mark.parametrize(
+    "report", [sample_report(), minimal_report(), hostile_report(HOSTILE)], ids=["full", "minimal", "hostile"]
+)
+def test_the_page_needs_nothing_but_itself(report: Report, losses: Path) -> None:
+    text = render_html(report, losses)
+    page = Page(text)
+
+    assert not {"link", "iframe", "object", "embed", "base", "img", "video", "audio"} & set(page.tags)
+    assert not page.loads
+    assert not page.inline_code
+    assert not re.findall(r"url\(|@import", text)
+    assert page.tags.count("script") == page.tags.count("style") == 1
+
+
+def test_a_policy_lets_only_the_pages_own_script_run(losses: Path) -> None:
+    page = Page(render_html(sample_report(), losses))
+
+    assert page.policy["default-src"] == "'none'"
+    assert page.policy["script-src"] == f"'{page.digest('script')}'"
+    assert page.policy["style-src"] == f"'{page.digest('style')}'"
+    assert "unsafe" not in str(page.policy)
+
+
+def test_hostile_text_is_shown_and_makes_no_element(losses: Path) -> None:
+    benign = Page(render_html(hostile_report("benign"), losses))
+    page = Page(render_html(hostile_report(HOSTILE), losses))
+
+    assert page.tags == benign.tags
+    assert [name for name, _ in page.attributes] == [name for name, _ in benign.attributes]
+    assert page.text.count(HOSTILE) > 50
+
+
+def test_hostile_text_stays_in_its_cell_of_markdown() -> None:
+    rows = [line for line in render_markdown(hostile_report(HOSTILE)).splitlines() if line.startswith("|")]
+    benign = [line for line in render_markdown(hostile_report("benign")).splitlines() if line.startswith("|")]
+
+    def cells(line: str) -> int:
+        return len(re.findall(r"(?<!\\)\|", line))
+
+    assert [cells(line) for line in rows] == [cells(line) for line in benign]
+    assert not [line for line in rows if re.search(r"(?<!\\)[<`*\[]", line)]
+
+
+def test_text_that_turns_the_direction_of_writing_is_written_out(losses: Path) -> None:
+    report = hostile_report(REVERSED)
+
+    for text in (render_html(report, losses), render_markdown(report)):
+        assert "\u202e" not in text
+        assert re.search(r"safe\\?\[U\+202E\\?\]txt.exe", text)
+
+
+def test_half_a_surrogate_pair_does_not_keep_the_report_from_being_written(losses: Path) -> None:
+    report = hostile_report("\ud83d")
+
+    assert render_html(report, losses).encode()
+    assert render_markdown(report).encode()
+
+
+def test_completions_know_of_which_kind_they_are(page: Page) -> None:
+    assert page.kinds[:3] == [("test-17", "worse"), ("test-204", "better"), ("test-500", "alike")]
+
+
+def test_interruptions_are_a_line_and_a_table_by_stage() -> None:
     disturbed = interruptions_of(generations=DISTURBED, student=UNDISTURBED)
-    report = sample_report().model_copy(update={"interruptions": disturbed})
-    line = "5 attempts, 2 killed, 1 preempted, 41 s of work lost (1,400 rows, 1 step), goodput 90.9%"
-    lines = render_markdown(report).splitlines()
-    page = Page(render_html(report, losses)).text
+    lines = render_markdown(sample_report().model_copy(update={"interruptions": disturbed})).splitlines()
 
-    assert f"Interruptions: {line}" in lines
-    assert f"Interruptions: {line}." in page
+    assert "Interruptions: 5 attempts, 2 killed, 1 preempted, 41 s of work lost (1,400 rows, 1 step), goodput 90.9%" in lines
     assert "| generations | 4 | 2 killed, 1 preempted | 7 min | 41 s (1,400 rows, 1 step) | 89.8% |" in lines
     assert "| student | 1 | none | 50 s | none | 100.0% |" in lines
-    assert not [value for row in interruption_rows(report) for value in row if value not in page]
 
 
 def test_a_distillation_that_nothing_disturbed_has_a_line_and_no_table(losses: Path) -> None:
-    text = render_markdown(sample_report())
-    assert text.endswith("\nInterruptions: none\n")
-    assert "Interruptions: none." in Page(render_html(sample_report(), losses)).text
-    assert interruption_rows(sample_report()) == []
+    report = sample_report().model_copy(update={"interruptions": interruptions_of(generations=UNDISTURBED)})
+
+    assert "Interruptions: none" in render_markdown(report).splitlines()
+    assert "Interruptions by stage" not in Page(render_html(report, losses)).text
 
 
-def test_interruptions_that_an_earlier_release_did_not_record_are_not_called_none(losses: Path) -> None:
+def test_interruptions_that_an_earlier_release_did_not_record_are_not_called_none() -> None:
     old = sample_report().model_copy(update={"interruptions": interruptions_of(generations=None, student=None)})
     mixed = sample_report().model_copy(update={"interruptions": interruptions_of(generations=None, student=UNDISTURBED)})
 
     assert "Interruptions: not recorded" in render_markdown(old).splitlines()
-    assert "Interruptions: not recorded." in Page(render_html(old, losses)).text
     assert "Interruptions: none (not recorded for generations)" in render_markdown(mixed).splitlines()
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (9000, "2.5 h")])
-def test_a_duration_has_the_unit_of_its_length(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
-
-
-def test_a_name_cannot_break_the_table() -> None:
-    report = sample_report()
-    report.models["teacher"].name = "a|b\n| c |"
-    assert r"| model | a\|b \| c \| | acme/small | student:0123456789abcdef |" in render_markdown(report).splitlines()
-
-
-def test_the_page_has_what_markdown_has(losses: Path) -> None:
-    report = sample_report()
-    text = Page(render_html(report, losses)).text
-    figures = [value for row in table_rows(report) for value in row.values()]
-    figures += [text for row in comparison_rows(report) for text in row]
-    assert not [figure for figure in [*figures, "quickstart", "Ship it", report.reason] if figure not in text]
-
-
-def test_the_page_lists_every_artefact_that_led_to_it(losses: Path) -> None:
-    text = Page(render_html(sample_report(), losses)).text
-    for stage, artifact in sample_report().lineage.items():
-        assert stage.replace("_", " ") in text.replace("_", " ")
-        assert artifact.fingerprint[:16] in text
-    assert text.count("rows kept 1,234") == text.count("12.3") == len(STAGES)
-
-
-def test_the_page_needs_nothing_but_itself(losses: Path) -> None:
-    text = render_html(sample_report(), losses)
-    page = Page(text)
-    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
-    assert not [(name, value) for name, value in page.attributes if name in LOADING and not value.startswith("#")]
-    assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert not re.findall(r"url\((?!#)|@import", text)
-
-
-def test_the_three_plots_are_whole_svg_without_outside_references(losses: Path) -> None:
-    plots = re.findall(r"<svg.*?</svg>", render_html(sample_report(), losses), flags=re.DOTALL)
-    assert len(plots) == 3
-    for plot in plots:
-        assert ElementTree.fromstring(plot).get("viewBox")
+def test_the_page_lists_every_artefact_that_led_to_it(page: Page) -> None:
+    for artifact in sample_report().lineage.artifacts.values():
+        assert artifact.fingerprint in page.text
+    assert page.text.count("rows kept 1,234") == len(STAGES)
 
 
 def test_the_same_report_gives_the_same_page(losses: Path) -> None:
     assert render_html(sample_report(), losses) == render_html(sample_report(), losses)
-
-
-def test_identifiers_inside_the_plots_are_not_shared(losses: Path) -> None:
-    plots = re.findall(r"<svg.*?</svg>", render_html(sample_report(), losses), flags=re.DOTALL)
-    clip_paths = [set(re.findall(r'<clipPath id="([^"]+)"', plot)) for plot in plots]
-    assert not clip_paths[0] & clip_paths[1] and not clip_paths[1] & clip_paths[2] and not clip_paths[0] & clip_paths[2]
-
-
-@pytest.mark.parametrize("field", ["name", "reason"])
-def test_hostile_text_is_shown_and_not_run(losses: Path, field: str) -> None:
-    page = Page(render_html(sample_report(**{field: HOSTILE}), losses))
-    assert not {"script", "img"} & set(page.tags)
-    assert HOSTILE in page.text
-
-
-def test_hostile_names_of_metrics_and_artefacts_are_shown_and_not_run(losses: Path) -> None:
-    report = sample_report()
-    for model in report.models.values():
-        model.metrics[HOSTILE] = Interval(value=0.5)
-    artifact = report.lineage["prompts"].model_copy(update={"counts": {HOSTILE: 1}})
-    report = report.model_copy(
-        update={"lineage": {HOSTILE: artifact}, "stages": {HOSTILE: {"counts": {}, "summary": {}, "seconds": {"total": 1.0}}}}
-    )
-    page = Page(render_html(report, losses))
-    assert not {"script", "img"} & set(page.tags)
-    assert HOSTILE in page.text
 
 
 def test_report_json_is_read_back_as_it_was_written() -> None:
@@ -209,9 +275,3 @@ def test_report_json_is_read_back_as_it_was_written() -> None:
 def test_report_json_refuses_fields_it_does_not_know() -> None:
     with pytest.raises(ValidationError, match="extra"):
         Report.model_validate({**sample_report().model_dump(), "extra": 1})
-
-
-def test_a_training_without_logged_losses_still_gives_a_page(tmp_path: Path) -> None:
-    losses = tmp_path / "metrics.jsonl"
-    losses.write_text('{"step": 0, "max_steps": 2, "seconds": 0.0}\n', encoding="utf-8")
-    assert render_html(sample_report(), losses).count("<svg") == 3

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tasks.renderers.charts.marks import dot, legend
-from tasks.renderers.charts.scales import Scale, Written, fit
+from tasks.renderers.charts.scales import Scale, Written, fit, round_values
 from tasks.renderers.charts.svg import drawing, line, path, text
 
-_WIDTH, _HEIGHT = 460, 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 18, 44, 42
+_WIDTH, _HEIGHT = 460, 282
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 18, 56, 42
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def draw_lines(
     ys = [value for each in drawn for value in (*(y for _, y in each.points), *each.upper)]
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     if x_ticks is None:
-        across, ticks = fit(xs, _LEFT, right)
+        across = Scale(0.0, max(xs), _LEFT, right)
+        ticks = [tick for tick in round_values(0.0, max(xs)) if tick <= max(xs)]
     else:
         across, ticks = Scale(min(x_ticks), max(x_ticks), _LEFT + 14, right - 14, is_logarithmic=True), list(x_ticks)
     upward, levels = fit(ys, bottom, _TOP, is_logarithmic=is_logarithmic)
@@ -64,7 +65,7 @@ def draw_lines(
         *(text(across.place(tick), bottom + 18, f"{tick:,.6g}", "middle", "soft") for tick in ticks),
         line(_LEFT, bottom, right, bottom, "axis"),
         text((_LEFT + right) / 2, _HEIGHT - 6, x_name, "middle", "soft"),
-        text(4, 34, y_name, "start", "soft"),
+        text(4, 40, y_name, "start", "soft"),
         legend(4, 12, [(each.style, each.name) for each in drawn], of_lines=True),
     ]
     return drawing(title, _WIDTH, _HEIGHT, [*frame, *(part for each in drawn for part in _draw(each, across, upward))])

@@ -1,0 +1,1 @@
+"""What the report says, one subject a file, as tables and figures: every form of the report is made from these."""

@@ -1,0 +1,151 @@
+"""Quality by task and by slice."""
+
+from markupsafe import Markup
+
+from tasks.metrics.intervals import Interval
+from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
+from tasks.renderers.formats import count, points, probability, score, share, whole_share, words
+from tasks.renderers.schema import Rates, Report, TaskReport
+from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
+
+_MOST_SLICES = 14
+"""In a plot; the table has them all."""
+
+
+def scores_table(task: TaskReport) -> Table:
+    """Return a task's metrics and the shares of answers that are wrong in form, with the models as columns."""
+    models = present(*task.metrics.values())
+    metrics = sorted(task.metrics, key=lambda name: name != task.metric)  # the primary one first, the others as they are
+    rows = [
+        [
+            Cell(words(name), "primary" if name == task.metric else ""),
+            *(measured(task.metrics[name].get(m), score) for m in models),
+        ]
+        for name in metrics
+    ]
+    for rate in Rates.model_fields:
+        shares = [getattr(task.rates[model], rate) if model in task.rates else None for model in models]
+        rows.append([Cell(f"{rate} answers"), *(measured(found, share) for found in shares)])
+    return Table(f"Scores: {task.task}", [Column("metric", kind="text"), *(Column(model) for model in models)], rows)
+
+
+def comparisons_table(task: TaskReport) -> Table:
+    """Return what a task says of the student beside teacher and baseline."""
+    rows = [
+        [Cell("retained", "student / teacher"), measured(task.retained, share)],
+        [Cell("gap closed", "of the way from baseline to teacher"), measured(task.gap_closed, share)],
+        [Cell("improvement", "student - baseline"), measured(task.improvement, points)],
+    ]
+    if task.agreement is not None:
+        rows.append([Cell("agreement with the teacher"), measured(task.agreement, share)])
+    if task.kappa is not None:
+        rows.append([Cell("agreement beyond chance", "Cohen's kappa"), Cell(f"{task.kappa:.2f}")])
+    rows += [
+        [Cell(f"p, against {words(name)}", "adjusted over the tasks"), known(p, probability)] for name, p in task.p_values.items()
+    ]
+    if task.required_items is not None:
+        rows.append([Cell("items needed to decide"), Cell(count(task.required_items), f"tested were {task.items:,}")])
+    if task.preference is not None:
+        judged = task.preference
+        rows += [
+            [Cell("preferred to the teacher", f"by {judged.judge}"), measured(judged.win_rate, share)],
+            [Cell("the same, lengths set equal"), measured(judged.length_controlled_win_rate, share)],
+            [
+                Cell("wins, ties, losses", f"of {judged.items:,} judged"),
+                Cell(f"{judged.wins:,}, {judged.ties:,}, {judged.losses:,}", f"{share(judged.consistent)} alike in both orders"),
+            ],
+        ]
+    return Table(f"Comparisons: {task.task}", [*text_columns("comparison"), Column("student")], rows)
+
+
+def primary_table(report: Report) -> Table:
+    """Return the primary score of each task and model."""
+    models = present(*(task.metrics[task.metric] for task in report.tasks))
+    rows = [
+        [
+            Cell(task.task, f"{words(task.metric)}, {task.items:,} items"),
+            *(measured(task.metrics[task.metric].get(model), score) for model in models),
+        ]
+        for task in report.tasks
+    ]
+    return Table("Primary scores by task", [*text_columns("task"), *(Column(model) for model in models)], rows)
+
+
+def retained_table(report: Report) -> Table:
+    """Return what the student retains of the teacher's score, of all tasks together and of each."""
+    rows = [[Cell(name), measured(retained, share)] for name, retained in _retained(report)]
+    return Table("Share of the teacher's score that is retained", [*text_columns("task"), Column("retained")], rows)
+
+
+def totals_table(report: Report) -> Table:
+    """Return what all tasks together say."""
+    rows = [
+        [Cell("retained", "student / teacher"), measured(report.retained, share)],
+        [Cell("gap closed", "of the way from baseline to teacher"), measured(report.gap_closed, share)],
+        [Cell("improvement", "student - baseline"), measured(report.improvement, points)],
+    ]
+    return Table("All tasks together", [*text_columns("comparison"), Column("student")], rows)
+
+
+def slices_table(report: Report) -> Table:
+    """Return the slices, what retains least first."""
+    models = present(*(each.scores for each in report.slices))
+    rows = [
+        [
+            Cell(f"{words(each.field)}: {each.value}"),
+            Cell(count(each.items)),
+            *(measured(each.scores.get(model), score) for model in models),
+            measured(each.retained, share),
+        ]
+        for each in sorted(report.slices, key=lambda each: each.retained.value)
+    ]
+    columns = [*text_columns("slice"), Column("items"), *(Column(model) for model in models), Column("retained")]
+    return Table("Quality by slice", columns, rows)
+
+
+def quality_figures(report: Report) -> list[Figure]:
+    """Return the scores by task and model, and what is retained of them, in plots."""
+    tasks = [
+        DotRow(task.task, [(model, task.metrics[task.metric][model]) for model in present(task.metrics[task.metric])])
+        for task in report.tasks
+    ]
+    return [
+        Figure(
+            "Primary score by task",
+            "Each dot is a model's score, the line its 95% interval.",
+            draw_dots("Primary score of each model by task", tasks, written=score, ticks=whole_share, has_legend=True),
+            primary_table(report),
+        ),
+        Figure(
+            "Share of the teacher's score that is retained",
+            "At 100% the student is as good as the teacher.",
+            _draw_retained("Share of the teacher's score that the student retains by task", _retained(report), report),
+            retained_table(report),
+        ),
+    ]
+
+
+def slices_figure(report: Report) -> Figure:
+    """Return what is retained in the slices that retain least."""
+    worst = sorted(report.slices, key=lambda each: each.retained.value)[:_MOST_SLICES]
+    rows = [(each.value, each.retained) for each in worst]
+    shown = (
+        f"The {len(worst)} of {len(report.slices)} slices that retain least" if len(worst) < len(report.slices) else "All slices"
+    )
+    return Figure(
+        "Share retained by slice",
+        f"{shown}. Among many slices some fall low by chance: look at the intervals.",
+        _draw_retained("Share of the teacher's score that the student retains by slice", rows, report),
+        slices_table(report),
+    )
+
+
+def _retained(report: Report) -> list[tuple[str, Interval]]:
+    in_all = [("all tasks", report.retained)] if len(report.tasks) > 1 else []
+    return in_all + [(task.task, task.retained) for task in report.tasks]
+
+
+def _draw_retained(title: str, rows: list[tuple[str, Interval]], report: Report) -> Markup:
+    guide = next((Guide(row.reference, "case study") for row in report.case_study if row.figure == "accuracy kept"), None)
+    dots = [DotRow(label, [("student", interval)]) for label, interval in rows]
+    return draw_dots(title, dots, written=share, ticks=whole_share, guide=guide)
