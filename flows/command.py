@@ -8,7 +8,12 @@ from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a recipe; the last line printed is the path of report.json. Returns the exit status."""
+    """Run a recipe; the last line printed is the path of report.json.
+
+    Returns:
+        The exit status: 0 for a run that came to its end, whatever its verdict is, which report.json and the run's state tell; 1
+        for one that did not; 2 for arguments that are wrong.
+    """
     options = _parser().parse_intermixed_args(arguments)
     # Prefect's temporary server needs longer than its default on a small or busy machine.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
@@ -27,9 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flows.distill",
-        description="Distill a teacher into a student as a recipe says, and report whether the student is good enough to ship. "
+        description="Distill a teacher into a student as a recipe says, and report whether the student may take its place. "
         "Finished stages are re-used: after a failure run the same command again.",
-        epilog="Every setting, with its description and bounds, is in flows/config.py and in the form of the Prefect UI.",
+        epilog="Every setting, with its description and bounds, is in flows/config.py and in the form of the Prefect UI. The "
+        "exit status is 0 for a run that came to its end, whatever its verdict (promote, hold or inconclusive: see report.json), "
+        "and 1 for one that did not.",
     )
     parser.add_argument(
         "recipes",

@@ -21,6 +21,7 @@ from flows.references import adapt_teacher, require_references, train_control
 from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
 from flows.training import cut_layers, draw_weights, initialise_model, look_ahead, register_endpoint, train_student
+from flows.verdict import end_state
 from tasks.core.artifact import Artifact, artifact_by_fingerprint
 from tasks.core.errors import SettingsError
 from tasks.dataset import curate
@@ -38,9 +39,10 @@ from tasks.training.settings import TEACHER_METHODS
 
 @flow(name="distill", persist_result=True, result_serializer="json", flow_run_name="{config.report.name}")
 def distill(config: DistillConfig) -> Artifact:
-    """Distill a teacher into a student and report whether it is good enough to ship.
+    """Distill a teacher into a student and report whether it may take the teacher's place.
 
     Every stage whose artefact is already in the store is re-used, so a run that failed or was killed is simply started again.
+    A run that came to its end is Completed; the state's name is the verdict: Promote, Hold or Inconclusive.
     """
     announce_scheduled_run()
     config = config.with_limits()
@@ -111,7 +113,7 @@ def distill(config: DistillConfig) -> Artifact:
         **evaluations,
     )
     publish_summary(report)
-    return report
+    return end_state(report)
 
 
 def _find_model(stages: Stages, config: DistillConfig, settings: TeacherSettings) -> Artifact:

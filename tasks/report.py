@@ -1,41 +1,32 @@
-"""The report stage: student against baseline against teacher, with intervals, and whether to ship."""
+"""The report stage: student against baseline against teacher, with intervals, and whether the student may take its place."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from pydantic import Field
-
-from tasks.core.artifact import Artifact, Record, open_file, read_record
-from tasks.core.attempts import INTERRUPTIONS, Interruptions, add_up
+from tasks.comparing.case_study import measure_savings, tabulate_case_study
+from tasks.comparing.caveats import find_caveats
+from tasks.comparing.costs import reckon_costs
+from tasks.comparing.curation import describe_curation
+from tasks.comparing.earlier import find_earlier, summarise_run
+from tasks.comparing.gate import conclude, judge_student
+from tasks.comparing.items import read_items
+from tasks.comparing.lineage import Ancestor, find_ancestors, gather_interruptions, trace
+from tasks.comparing.quality import compare_scores, compare_tasks
+from tasks.comparing.settings import ReportSettings
+from tasks.comparing.side_by_side import show_side_by_side
+from tasks.comparing.slices import slice_items
+from tasks.core.artifact import Artifact, open_file
 from tasks.core.caching import Stage
 from tasks.core.progress import stage_logger
-from tasks.core.records import PREDICTIONS, Prediction
-from tasks.core.section import Section
-from tasks.core.tables import read_table
-from tasks.metrics import CORPUS_METRICS
-from tasks.metrics.intervals import Interval, paired_bootstrap, resampled, wilson
 from tasks.renderers.markdown import render_markdown
-from tasks.renderers.schema import InterruptionsReport, ModelName, ModelReport, Report, Savings, Verdict
-from tasks.task_types import TASK_TYPES
-from tasks.task_types.scoring import primary_score
+from tasks.renderers.schema import EarlierRun, ModelName, Report
+from tasks.teachers.serving import Serving
 
-STAGE = Stage("report", version=6)
+STAGE = Stage("report", version=7)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
-_INTERRUPTIBLE = {"generations": "teacher", "student": "dataset"}
-"""Kinds whose makers record their attempts, and an input that tells these from others of the kind: mixtures have no teacher."""
-
-
-class ReportSettings(Section):
-    """What the verdict asks for."""
-
-    name: str = Field(default="distillation", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-    """Name shown in the report."""
-
-    min_retained: float = Field(default=0.92, gt=0, le=2)
-    """Share of the teacher's score that the student must keep, with 95 % confidence, to be shipped."""
 
 
 @STAGE.task
@@ -52,7 +43,7 @@ def make_report(
     student_evaluation: Artifact,
     control_evaluation: Artifact | None = None,
 ) -> Artifact:
-    """Compare the three models and write report.json, report.html and report.md.
+    """Compare the models and write report.json, report.html and report.md.
 
     Args:
         settings: What the verdict asks for.
@@ -65,12 +56,15 @@ def make_report(
         teacher_evaluation: ``evaluation`` artefact of the teacher.
         baseline_evaluation: ``evaluation`` artefact of the student before training.
         student_evaluation: ``evaluation`` artefact of the student.
-        control_evaluation: ``evaluation`` artefact of the control, where one was trained.
+        control_evaluation: ``evaluation`` artefact of a student trained on references; None: there is none.
 
     Returns:
         Handle of a ``report`` artefact.
+
+    Raises:
+        DataError: If the models did not answer the same test prompts.
     """
-    lineage = {
+    given = {
         "prompts": prompts,
         "preflight": preflight,
         "generations": generations,
@@ -78,19 +72,21 @@ def make_report(
         "student": student,
         "teacher_evaluation": teacher_evaluation,
         "baseline_evaluation": baseline_evaluation,
+        "control_evaluation": control_evaluation,
         "student_evaluation": student_evaluation,
-        **({} if control_evaluation is None else {"control_evaluation": control_evaluation}),
     }
+    inputs = {name: artifact for name, artifact in given.items() if artifact is not None}
     from tasks.renderers.html import render_html
 
-    with STAGE.draft(store, settings, **lineage) as draft:
-        report = _compare(settings, lineage)
+    with STAGE.draft(store, settings, **inputs) as draft:
+        fingerprint = STAGE.fingerprint(settings, inputs)
+        report = _compare(settings, inputs, find_earlier(store, STAGE.kind, STAGE.version, settings.name, fingerprint))
         losses = open_file(student, "metrics.jsonl")
         (draft.path / REPORT_JSON).write_text(report.model_dump_json(indent=2), encoding="utf-8")
         (draft.path / REPORT_HTML).write_text(render_html(report, losses), encoding="utf-8")
         (draft.path / REPORT_MARKDOWN).write_text(render_markdown(report), encoding="utf-8")
         draft.counts = {"items": report.items}
-        draft.summary = {"verdict": report.verdict, "retained": report.retained.model_dump()}
+        draft.summary = summarise_run(report.name, report.verdict, report.retained, report.items, report.tasks)
         stage_logger().info("report: %s, %s", report.verdict, report.reason)
         return draft.publish()
 
@@ -105,107 +101,52 @@ def report_file(report: Artifact, kind: Literal["html", "json", "md"]) -> Path:
     return open_file(report, f"report.{kind}")
 
 
-def _compare(settings: ReportSettings, lineage: dict[str, Artifact]) -> Report:
-    records = {name: read_record(artifact) for name, artifact in lineage.items()}
-    names: tuple[ModelName, ...] = ("teacher", "baseline", "student")
-    predictions: dict[str, list[Prediction]] = {
-        name: sorted(read_table(lineage[f"{name}_evaluation"], PREDICTIONS), key=lambda row: row["id"]) for name in names
-    }
-    models: dict[ModelName, ModelReport] = {name: _model(records[f"{name}_evaluation"], predictions[name]) for name in names}
-    correct = [[primary_score(row) or 0.0 for row in predictions[name]] for name in names]
-    same = [
-        student["answer"] is not None
-        and teacher["answer"] is not None
-        and TASK_TYPES[student["task"]].same(student["answer"], teacher["answer"])
-        for student, teacher in zip(predictions["student"], predictions["teacher"], strict=True)
-    ]
-    retained = paired_bootstrap(correct, lambda mean: _ratio(mean[2], mean[0]))
-    verdict, reason = _verdict(retained, settings.min_retained)
+def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: list[EarlierRun]) -> Report:
+    evaluations = _by_model(inputs)
+    ancestors = find_ancestors(inputs)
+    records = {model: ancestors[f"{model}_evaluation"].record for model in evaluations}
+    names: dict[ModelName, str] = {model: record.summary["name"] for model, record in records.items()}
+    serving = {model: Serving.model_validate(record.summary["serving"]) for model, record in records.items()}
+    items = read_items(inputs["prompts"], evaluations)
+    tasks = compare_tasks(items, {}, settings.min_retained)
+    overall = compare_scores(items.scored)
+    costs = reckon_costs(settings.prices, serving, _without_control(inputs), len(items))
+    saved = measure_savings(serving, evaluations, costs)
+    conditions = judge_student(settings, items, tasks, saved)
+    verdict, reason = conclude(conditions)
+    curation = describe_curation(ancestors["dataset"].record)
     return Report(
         name=settings.name,
         verdict=verdict,
         reason=reason,
-        min_retained=settings.min_retained,
-        metric=next(iter(models["teacher"].metrics)),
-        items=len(same),
-        retained=retained,
-        gap_closed=paired_bootstrap(correct, lambda mean: _ratio(mean[2] - mean[1], mean[0] - mean[1])),
-        improvement=paired_bootstrap(correct, lambda mean: mean[2] - mean[1]),
-        agreement=wilson(sum(same), len(same)),
-        models=models,
-        savings=_savings(models["teacher"], models["student"]),
-        lineage=lineage,
+        conditions=conditions,
+        items=len(items),
+        **overall,
+        tasks=tasks,
+        slices=slice_items(items),
+        serving=serving,
+        names=names,
+        case_study=tabulate_case_study(serving, items, overall["retained"], saved, costs),
+        costs=costs,
+        curation=curation,
+        side_by_side=show_side_by_side(items, settings.shown_items),
+        caveats=find_caveats(items, serving, records, curation, costs),
+        earlier=earlier,
+        lineage=trace(inputs, ancestors, names),
         stages={
             name: {"counts": record.counts, "summary": record.summary, "seconds": record.seconds}
-            for name, record in records.items()
+            for name, (_, record) in ancestors.items()
+            if name in inputs
         },
-        interruptions=_interruptions(lineage),
+        interruptions=gather_interruptions(ancestors),
     )
 
 
-def _interruptions(lineage: dict[str, Artifact]) -> InterruptionsReport:
-    """Look through everything that led to the report, also what the lineage has no name for: each teacher of a mixture."""
-    found: dict[str, Interruptions | None] = {}
-    waiting, seen = list(lineage.items()), set[str]()
-    while waiting:
-        name, artifact = waiting.pop(0)
-        if artifact.fingerprint in seen:
-            continue
-        seen.add(artifact.fingerprint)
-        try:
-            record = read_record(artifact)
-        except (FileNotFoundError, ValueError):  # of an earlier run, and removed since
-            continue
-        if INTERRUPTIONS in record.summary:
-            found[name] = Interruptions.model_validate(record.summary[INTERRUPTIONS])
-        elif _INTERRUPTIBLE.get(artifact.kind) in record.inputs:
-            found[name] = None
-        waiting += [(f"{role} {each.fingerprint[:8]}", each) for role, each in record.inputs.items()]
-    recorded = [figures for figures in found.values() if figures is not None]
-    return InterruptionsReport(in_all=add_up(recorded) if recorded else None, stages=found)
+def _without_control(inputs: Mapping[str, Artifact]) -> dict[str, Ancestor]:
+    """Return what the distillation took: the control is trained for comparison only."""
+    return find_ancestors({name: artifact for name, artifact in inputs.items() if name != "control_evaluation"})
 
 
-def _model(record: Record, predictions: list[Prediction]) -> ModelReport:
-    rows = [row for row in predictions if row["scores"]]
-    scores = [dict(row["scores"]) for row in rows]
-    metrics = {
-        name: paired_bootstrap([[each[name] for each in scores if name in each]], lambda mean: mean[0])
-        for name in dict.fromkeys(name for each in scores for name in each)
-    }
-    for name, metric in CORPUS_METRICS.items():
-        if chosen := [row for row in rows if name in TASK_TYPES[row["task"]].corpus_metrics]:
-            metrics[name] = resampled([row["answer"] for row in chosen], [row["references"] for row in chosen], metric)
-    fields: dict[str, Any] = {name: record.summary[name] for name in ("name", "serving")}
-    return ModelReport(metrics=metrics, invalid_ratio=record.counts["invalid"] / record.counts["items"], **fields)
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide where the denominator is not 0; elsewhere the ratio says nothing and is NaN."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator != 0)
-
-
-def _verdict(retained: Interval, wanted: float) -> tuple[Verdict, str]:
-    if retained.low is None or retained.high is None:
-        return "inconclusive", "the teacher answered no item correctly, so nothing can be retained of it; mend the teacher first"
-    shown = f"{retained.value:.1%} of the teacher's score is retained (95 % interval {retained.low:.1%} to {retained.high:.1%})"
-    if retained.low >= wanted:
-        return "ship", f"{shown}; the whole interval is above the {wanted:.0%} that were asked for"
-    if retained.high < wanted:
-        return "do_not_ship", f"{shown}; the whole interval is below the {wanted:.0%} that were asked for"
-    return "inconclusive", f"{shown}; it straddles the {wanted:.0%} that were asked for: test more items, or improve the student"
-
-
-def _savings(teacher: ModelReport, student: ModelReport) -> Savings:
-    theirs, ours = teacher.serving, student.serving
-    same_machine = theirs.peak_memory_bytes is not None  # an endpoint's throughput says nothing about a machine of ours
-    return Savings(
-        latency=_saved(ours.latency_seconds.value, theirs.latency_seconds.value),
-        memory=_saved(ours.peak_memory_bytes, theirs.peak_memory_bytes),
-        size=_saved(ours.weight_bytes, theirs.weight_bytes),
-        cost=_saved(theirs.items_per_second, ours.items_per_second) if same_machine else None,
-        users=ours.items_per_second / theirs.items_per_second if same_machine else None,
-    )
-
-
-def _saved(ours: float | None, theirs: float | None) -> float | None:
-    return None if ours is None or not theirs else 1 - ours / theirs
+def _by_model(inputs: Mapping[str, Artifact]) -> dict[ModelName, Artifact]:
+    models: tuple[ModelName, ...] = ("teacher", "baseline", "control", "student")
+    return {model: inputs[f"{model}_evaluation"] for model in models if f"{model}_evaluation" in inputs}

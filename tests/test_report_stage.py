@@ -1,155 +1,143 @@
-"""The report stage on evaluations made by hand: what is compared, what stays unknown, and over which rows a score is."""
+"""The report stage on evaluations made by hand: what it puts together, what stays unknown, and what earlier runs it finds."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.core.artifact import Artifact
-from tasks.core.attempts import INTERRUPTIONS, Interruptions
-from tasks.core.caching import Stage
-from tasks.core.records import PREDICTIONS, Prediction
-from tasks.core.section import Section
-from tasks.core.tables import write_table
+from tasks.core.errors import DataError
+from tasks.core.records import Prompt
 from tasks.renderers.schema import Report
-from tasks.report import ReportSettings, make_report, read_report, report_file
+from tasks.report import STAGE, ReportSettings, make_report, read_report, report_file
+from tests.comparing.artifacts import artifact, evaluation, interrupted
+from tests.comparing.models import prompt, right_until, serving
 
-HERE = {"peak_memory_bytes": 400 << 20, "weight_bytes": 100 << 20, "cost_per_1k_requests": None}
-ENDPOINT = {"peak_memory_bytes": None, "weight_bytes": None, "cost_per_1k_requests": 0.25}
-LABELS = [("CLASSIFICATION", f"label {number % 3}") for number in range(60)]
-TEXTS = [("MATH", str(number)) for number in range(40)]
-
-
-class Named(Section):
-    """Settings that tell artefacts apart."""
-
-    name: str
-
-
-def artifact(
-    store: Path, kind: str, name: str, summary: dict[str, Any], rows: list[Prediction] | None = None, **inputs: Artifact
-) -> Artifact:
-    """Return an artefact with this summary, some losses, predictions if there are any, and what it was made from."""
-    with Stage(kind, version=1).draft(str(store), Named(name=name), **inputs) as draft:
-        (draft.path / "metrics.jsonl").write_text(json.dumps({"step": 1, "loss": 1.5}))
-        if rows is not None:
-            write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
-            draft.counts = {"items": len(rows), "invalid": 0}
-        draft.summary = summary
-        return draft.publish()
-
-
-def evaluated(store: Path, name: str, items: list[tuple[str, str]], right: int, where: dict[str, Any], speed: float) -> Artifact:
-    """Return the evaluation of a model that gets every item right but those after the first ``right`` of its task."""
-    seen: dict[str, int] = {}
-    rows: list[Prediction] = []
-    for number, (task, reference) in enumerate(items):
-        seen[task] = seen.get(task, 0) + 1
-        said = reference if seen[task] <= right else "wrong"
-        rows.append(
-            Prediction(
-                id=f"item {number}",
-                task=task,
-                completion=said,
-                answer=said,
-                references=[reference],
-                scores=[("accuracy", float(said == reference))],
-                finish_reason="stop",
-                completion_tokens=1,
-            )
-        )
-    summary = {
-        "name": name,
-        "serving": {
-            "latency_seconds": {"value": 1 / speed, "low": None, "high": None},
-            "loads": [],
-            "items_per_second": speed,
-            "tokens_per_second": speed,
-            "kv_bytes_per_token": None,
-            "energy_joules_per_item": None,
-            "dtype": None,
-            **where,
+LABELS = [prompt(number, "CLASSIFICATION", f"label {number % 3}", text="?" * number, source="web") for number in range(60)]
+SETTINGS = ReportSettings(name="by-hand")
+DATASET = {
+    "funnel": [
+        {"filter": "empty", "mode": "drop", "seen": 9, "marginal": 1, "independent": 1, "seconds": 0.1, "wanted": False},
+        {
+            "filter": "decontamination",
+            "mode": "annotate",
+            "seen": 8,
+            "marginal": 0,
+            "independent": 2,
+            "seconds": 1,
+            "wanted": False,
         },
+    ],
+    "examples": [{"reasons": ["empty"], "prompt": "Why?", "completion": ""}],
+    "labels_before": {"label 0": 9},
+    "labels_after": {"label 0": 8},
+}
+
+
+def made(store: Path, settings: ReportSettings = SETTINGS, items: list[Prompt] = LABELS, **stages: Artifact) -> Artifact:
+    """Return the report on a teacher that is right 40 times, a baseline that is 10 times and a student that is 30 times."""
+    kinds = ("preflight", "generations", "dataset", "student")
+    plain = {kind: artifact(store, kind, kind, {}) for kind in kinds} | {
+        "prompts": artifact(store, "prompts", "prompts", {}, prompts=items),
+        "teacher_evaluation": evaluation(store, "acme/large|x", items, right_until(40, len(items)), serving(0.1, 800 << 20)),
+        "baseline_evaluation": evaluation(store, "acme/small", items, right_until(10, len(items)), serving(0.05)),
+        "student_evaluation": evaluation(store, "student:0", items, right_until(30, len(items)), serving(0.025)),
     }
-    return artifact(store, "evaluation", name, summary, rows)
+    return make_report.fn(settings=settings, store=str(store), **{**plain, **stages})
 
 
-def interrupted(killed: int, lost_seconds: float, **lost: int) -> dict[str, Any]:
-    """Return the summary of a stage that took 100 seconds."""
-    figures = Interruptions(
-        attempts=killed + 1,
-        killed=killed,
-        preempted=0,
-        failed=0,
-        seconds=100,
-        lost_seconds=lost_seconds,
-        lost=lost,
-        goodput=1 - lost_seconds / 100,
-    )
-    return {INTERRUPTIONS: figures.model_dump()}
+def report_on(store: Path, settings: ReportSettings = SETTINGS, **stages: Artifact) -> Report:
+    return read_report(made(store, settings, **stages))
 
 
-def report_on(store: Path, items: list[tuple[str, str]], teacher: dict[str, Any], **stages: Artifact) -> tuple[Report, Path]:
-    """Return the report on a teacher that is right 40 times in each task, a baseline that is 10 and a student that is 30.
+def test_models_that_run_here_are_compared_in_every_respect(tmp_path: Path) -> None:
+    report = report_on(tmp_path)
 
-    Args:
-        store: Folder of the store.
-        items: Task and reference of each test item.
-        teacher: Where the teacher runs.
-        stages: Artefacts to take in place of those that say nothing.
-    """
-    plain = {kind: artifact(store, kind, kind, {}) for kind in ("prompts", "preflight", "generations", "dataset", "student")}
-    made = make_report.fn(
-        settings=ReportSettings(name="by-hand"),
-        store=str(store),
-        **{**plain, **stages},
-        teacher_evaluation=evaluated(store, "acme/large|x", items, 40, teacher, speed=10.0),
-        baseline_evaluation=evaluated(store, "acme/small", items, 10, HERE, speed=20.0),
-        student_evaluation=evaluated(store, "student:0", items, 30, HERE, speed=40.0),
-    )
-    return read_report(made), report_file(made, "md")
-
-
-def test_what_runs_here_is_compared_in_every_respect(tmp_path: Path) -> None:
-    teacher = {"peak_memory_bytes": 800 << 20, "weight_bytes": 400 << 20, "cost_per_1k_requests": None}
-    report, _ = report_on(tmp_path, LABELS, teacher)
-
-    saved = report.savings
-    assert (saved.latency, saved.memory, saved.size, saved.cost, saved.users) == (0.75, 0.5, 0.75, 0.75, 4.0)
-    assert report.metric == "accuracy"
     assert report.retained.value == pytest.approx(30 / 40)
     assert report.gap_closed.value == pytest.approx(20 / 30)
+    assert report.verdict == "hold" and report.reason.startswith("quality: CLASSIFICATION: 75.0%")
+    changes = {row.figure: row.change for row in report.case_study}
+    values = {figure: round(change.value, 6) for figure, change in changes.items() if change is not None}
+    assert values == {"latency": 0.75, "memory": 0.5, "accuracy kept": 0.75, "cost": 0.75, "concurrent users": 4.0}
+    latency = changes["latency"]
+    assert latency is not None and latency.low is not None and latency.low == pytest.approx(0.75, abs=1e-3)
+    assert report.names == {"teacher": "acme/large|x", "baseline": "acme/small", "student": "student:0"}
+    assert len(report.side_by_side) == 40
+    assert {slice.field for slice in report.slices} == {"prompt length", "label"}
 
 
-def test_a_teacher_behind_an_endpoint_is_named_priced_and_compared_only_where_it_can_be(tmp_path: Path) -> None:
-    report, markdown = report_on(tmp_path, LABELS, ENDPOINT)
+def test_of_a_teacher_behind_an_endpoint_only_what_can_be_known_is_told(tmp_path: Path) -> None:
+    endpoint = serving(0.1, memory=None, price=0.25, dtype=None)
+    teacher = evaluation(tmp_path, "acme/large|x", LABELS, right_until(40, 60), endpoint)
+    report = report_on(tmp_path, teacher_evaluation=teacher)
 
-    assert report.models["teacher"].name == "acme/large|x"
-    assert report.models["teacher"].serving.cost_per_1k_requests == 0.25
-    saved = report.savings
-    assert (saved.latency, saved.memory, saved.size, saved.cost, saved.users) == (0.75, None, None, None, None)
-    lines = markdown.read_text(encoding="utf-8").splitlines()
-    for row in (
-        r"| model | acme/large\|x | acme/small | student:0 |",
-        "| peak memory | - | 400 MiB | 400 MiB |",
-        "| weights | - | 100 MiB | 100 MiB |",
-        "| price of 1,000 requests | 0.25 | - | - |",
-        "| memory saved | - |",
-        "| users on the same machine | - |",
-    ):
-        assert row in lines
+    rows = {row.figure: row for row in report.case_study}
+    assert rows["latency"].change is not None
+    assert (rows["memory"].change, rows["cost"].change, rows["concurrent users"].change) == (None, None, None)
+    assert rows["memory"].values["teacher"] is None
+    assert report.costs.teacher_per_1k_requests == 0.25
+    assert [caveat for caveat in report.caveats if "behind an endpoint" in caveat]
 
 
-def test_of_labels_and_free_texts_each_has_its_score_and_the_verdict_is_about_all_rows(tmp_path: Path) -> None:
-    report, _ = report_on(tmp_path, [*LABELS, *TEXTS], ENDPOINT)
+def test_a_control_is_a_fourth_model(tmp_path: Path) -> None:
+    control = evaluation(tmp_path, "student:1", LABELS, right_until(33, 60), serving(0.025))
+    report = report_on(tmp_path, control_evaluation=control)
 
-    student = report.models["student"].metrics
-    assert list(student) == ["accuracy", "macro_f1", "mcc"]
-    assert student["accuracy"].value == pytest.approx(60 / 100)
-    assert student["macro_f1"].value == pytest.approx(2 / 3)  # 10 of 20 of each label, and no label wrongly
-    assert report.metric == "accuracy"
-    assert report.retained.value == pytest.approx(60 / 80)
+    assert list(report.names) == ["teacher", "baseline", "control", "student"]
+    assert report.tasks[0].metrics["accuracy"]["control"].value == pytest.approx(33 / 60)
+    assert report.lineage.artifacts["control_evaluation"] == control
+
+
+def test_the_curation_is_shown_as_its_record_tells_it(tmp_path: Path) -> None:
+    dataset = artifact(tmp_path, "dataset", "dataset", DATASET, counts={"train": 7, "validation": 1, "rejected": 1})
+    report = report_on(tmp_path, dataset=dataset)
+
+    assert (report.curation.answers, report.curation.kept) == (9, 8)
+    assert [step.filter for step in report.curation.funnel] == ["empty", "decontamination"]
+    assert report.curation.examples[0].reasons == ["empty"]
+    assert "2 training rows are close to test prompts and were kept" in " ".join(report.caveats)
+
+
+def test_earlier_reports_of_the_same_name_are_listed_newest_first(tmp_path: Path) -> None:
+    first = made(tmp_path, SETTINGS.model_copy(update={"min_retained": 0.5}))
+    made(tmp_path, SETTINGS.model_copy(update={"name": "another"}))
+    second = made(tmp_path, SETTINGS.model_copy(update={"min_retained": 0.6}))
+    damaged = made(tmp_path, SETTINGS.model_copy(update={"min_retained": 0.7}))
+    (tmp_path / damaged.key / "record.json").write_text("{")
+    artifact(tmp_path, STAGE.kind, "of another release", {"name": "by-hand"})
+
+    earlier = report_on(tmp_path).earlier
+    assert [run.fingerprint for run in earlier] == [second.fingerprint, first.fingerprint]
+    assert earlier[1].verdict == read_report(first).verdict
+    assert earlier[1].student == {"CLASSIFICATION": 0.5}
+    assert (earlier[1].items, earlier[1].retained.value) == (60, pytest.approx(0.75))
+
+
+def test_the_lineage_names_models_with_revisions_licences_settings_and_libraries(tmp_path: Path) -> None:
+    model = artifact(tmp_path, "model", "acme/large", {"source": "acme/large", "revision": "0123abc"})
+    teacher = evaluation(tmp_path, "acme/large", LABELS, right_until(40, 60), serving(0.1), model=model)
+    terms = [{"model": "acme/large", "name": "Apache License 2.0", "url": "https://example.org/licence"}]
+    preflight = artifact(tmp_path, "preflight", "preflight", {"terms": {"teacher": terms, "student": []}})
+    lineage = report_on(tmp_path, teacher_evaluation=teacher, preflight=preflight).lineage
+
+    assert lineage.models["teacher"] == "acme/large@0123abc"
+    assert lineage.licences == {"acme/large": "Apache License 2.0, https://example.org/licence"}
+    assert lineage.settings["teacher_evaluation"]["name"] == "acme/large"
+    assert "pydantic" in lineage.libraries or "prefect" in lineage.libraries
+
+
+def test_a_model_that_answered_other_prompts_is_refused(tmp_path: Path) -> None:
+    other = evaluation(tmp_path, "acme/small", LABELS[:50], right_until(10, 50), serving(0.05))
+
+    with pytest.raises(DataError, match="50 predictions that are not those of the 60 test prompts"):
+        report_on(tmp_path, baseline_evaluation=other)
+
+
+def test_the_report_is_written_in_three_forms(tmp_path: Path) -> None:
+    report = made(tmp_path)
+
+    assert report_file(report, "md").read_text(encoding="utf-8").startswith("# by-hand: Hold")
+    assert "<html" in report_file(report, "html").read_text(encoding="utf-8")
+    assert read_report(report).name == "by-hand"
 
 
 def test_the_interruptions_of_all_stages_are_added_up(tmp_path: Path) -> None:
@@ -157,14 +145,11 @@ def test_the_interruptions_of_all_stages_are_added_up(tmp_path: Path) -> None:
     generations = artifact(tmp_path, "generations", "answers", interrupted(2, 20, rows=14), teacher=teacher)
     dataset = artifact(tmp_path, "dataset", "dataset", {}, generations=generations)
     student = artifact(tmp_path, "student", "student", interrupted(1, 30, steps=6), dataset=dataset)
-    report, markdown = report_on(tmp_path, LABELS, HERE, generations=generations, dataset=dataset, student=student)
+    found = report_on(tmp_path, generations=generations, dataset=dataset, student=student).interruptions
 
-    found = report.interruptions
     assert list(found.stages) == ["generations", "student"]
     assert found.in_all is not None
     assert (found.in_all.attempts, found.in_all.killed, found.in_all.lost) == (5, 3, {"rows": 14, "steps": 6})
-    line = "Interruptions: 5 attempts, 3 killed, 50 s of work lost (14 rows, 6 steps), goodput 75.0%"
-    assert line in markdown.read_text(encoding="utf-8").splitlines()
 
 
 def test_each_teacher_of_a_mixture_and_its_own_training_count(tmp_path: Path) -> None:
@@ -173,29 +158,28 @@ def test_each_teacher_of_a_mixture_and_its_own_training_count(tmp_path: Path) ->
     one = artifact(tmp_path, "generations", "one", interrupted(1, 10, rows=4), teacher=adapted)
     two = artifact(tmp_path, "generations", "two", interrupted(0, 0), teacher=artifact(tmp_path, "model", "two", {}))
     mixture = artifact(tmp_path, "generations", "mixture", {}, generations_teacher=one, generations_two=two)
-    report, _ = report_on(tmp_path, LABELS, HERE, generations=mixture)
+    found = report_on(tmp_path, generations=mixture).interruptions
 
     names = [f"{role} {made.fingerprint[:8]}" for role, made in (("generations_teacher", one), ("generations_two", two))]
-    assert list(report.interruptions.stages) == [*names, f"teacher {adapted.fingerprint[:8]}"]
-    assert report.interruptions.in_all is not None
-    assert report.interruptions.in_all.lost == {"rows": 4, "steps": 3}
+    assert list(found.stages) == [*names, f"teacher {adapted.fingerprint[:8]}"]
+    assert found.in_all is not None
+    assert found.in_all.lost == {"rows": 4, "steps": 3}
 
 
 def test_stages_of_an_earlier_release_still_give_a_report(tmp_path: Path) -> None:
     teacher, dataset = artifact(tmp_path, "model", "teacher", {}), artifact(tmp_path, "dataset", "dataset", {})
     generations = artifact(tmp_path, "generations", "old", {}, teacher=teacher)
     student = artifact(tmp_path, "student", "old", {}, dataset=dataset)
-    report, markdown = report_on(tmp_path, LABELS, HERE, generations=generations, student=student)
+    report = report_on(tmp_path, generations=generations, student=student)
 
     assert report.interruptions.in_all is None
     assert report.interruptions.stages == {"generations": None, "student": None}
-    assert "Interruptions: not recorded" in markdown.read_text(encoding="utf-8").splitlines()
+    assert report.curation.funnel == []
 
 
 def test_what_led_to_the_report_may_be_gone(tmp_path: Path) -> None:
     teacher = artifact(tmp_path, "model", "teacher", {})
     generations = artifact(tmp_path, "generations", "answers", interrupted(1, 20, rows=14), teacher=teacher)
     (tmp_path / teacher.key / "record.json").unlink()
-    report, _ = report_on(tmp_path, LABELS, HERE, generations=generations)
 
-    assert list(report.interruptions.stages) == ["generations"]
+    assert list(report_on(tmp_path, generations=generations).interruptions.stages) == ["generations"]

@@ -13,8 +13,9 @@ import numpy as np
 from tasks.metrics.intervals import Interval
 from tasks.metrics.score_statistic import score_statistic
 
-_GRID = np.linspace(0.0, 1.0, 9)
-_REFINEMENTS = 8
+_FINE, _COARSE = (64, 4), (8, 8)
+"""Steps of a grid, and how often an end is looked for between two of its points: to 1 in 16 million either way."""
+_FEW_PATTERNS = 64
 _QUARTER_TURN = np.pi / 2
 
 
@@ -117,7 +118,7 @@ def _inverted_ratio(
         return np.cos(angles)[:, None] * above - np.sin(angles)[:, None] * below, np.zeros(len(angles))
 
     low, high = _inverted(items, angle, start, _QUARTER_TURN, hypotheses)
-    ends = [None if bound is None or abs(bound) >= _QUARTER_TURN else float(np.tan(bound)) for bound in (low, high)]
+    ends = [None if abs(bound) >= _QUARTER_TURN else float(np.tan(bound)) for bound in (low, high)]
     return (ends[0], ends[1]) if ends[1] is not None else (None, None)
 
 
@@ -131,23 +132,15 @@ def _inverted(
     """Return the ends of the parameters that the test does not reject; the limits where it rejects none on that side."""
     patterns, counts = np.unique(items, axis=1, return_counts=True)
     critical = critical_value(items.shape[1])
-
-    def rejected(parameters: np.ndarray) -> np.ndarray:
-        weights, offsets = hypotheses(parameters)
-        return np.abs(_statistic(patterns, counts.astype(float), weights, offsets)) > critical
-
-    return _end(value, least, rejected), _end(value, most, rejected)
-
-
-def _end(value: float, limit: float, rejected: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Walk from the value, which is not rejected, to the first rejected parameter on the way to the limit."""
-    near, far = value, limit
-    for step in range(_REFINEMENTS):
-        grid = near + (far - near) * _GRID
-        refused = rejected(grid)
-        refused[0] = False
-        if not refused.any():
-            return far if step else limit
-        first = int(np.argmax(refused))
-        near, far = float(grid[first - 1]), float(grid[first])
-    return (near + far) / 2
+    steps, rounds = _FINE if patterns.shape[1] <= _FEW_PATTERNS else _COARSE
+    places, sides = np.linspace(0.0, 1.0, steps + 1), np.arange(2)
+    near, far = np.full(2, value), np.array([least, most])
+    for _ in range(rounds):
+        grids = near[:, None] + (far - near)[:, None] * places
+        grids[:, -1] = far
+        statistics = _statistic(patterns, counts.astype(float), *hypotheses(grids.ravel()))
+        rejected = (np.abs(statistics) > critical).reshape(grids.shape)
+        rejected[:, 0], rejected[:, -1] = False, True  # the end is at the limit where nothing before it is rejected
+        first = rejected.argmax(axis=1)
+        near, far = grids[sides, first - 1], grids[sides, first]
+    return float(far[0]), float(far[1])

@@ -10,7 +10,7 @@ or a t-test it keeps its level where nearly all items are alike, and items that 
 
 import numpy as np
 
-_HALVINGS = 32
+_HALVINGS = 26
 
 
 def score_statistic(values: np.ndarray, counts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

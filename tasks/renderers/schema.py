@@ -7,57 +7,182 @@ from pydantic import BaseModel, ConfigDict
 from tasks.core.artifact import Artifact
 from tasks.core.attempts import Interruptions
 from tasks.metrics.intervals import Interval
+from tasks.metrics.non_inferiority import Outcome
+from tasks.teachers.serving import Serving
 
-ModelName = Literal["teacher", "baseline", "student"]
-Verdict = Literal["ship", "do_not_ship", "inconclusive"]
+ModelName = Literal["teacher", "baseline", "control", "student"]
+"""The control, a student trained on references instead of the teacher's answers, is only where one was trained."""
+Verdict = Literal["promote", "hold", "inconclusive"]
 
 
-class ModelReport(BaseModel):
-    """One model's results on the test items."""
+class Part(BaseModel):
+    """A part of the report."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rates(Part):
+    """Shares of the answers that are wrong in form."""
+
+    invalid: Interval
+    """Not an answer of the task's kind, or none at all."""
+    truncated: Interval
+    """Cut off by the limit of tokens."""
+    repeated: Interval
+    """Caught in a loop."""
+
+
+class Preference(Part):
+    """What a judge prefers, each pair shown in both orders; only where open conversations were judged."""
+
+    judge: str
+    items: int
+    """Those for which there is a preference."""
+    unreadable: int
+    """Those for which there is none."""
+    win_rate: Interval
+    """Student against teacher; ties count half."""
+    wins: int
+    ties: int
+    losses: int
+    consistent: float
+    """Share of the items with different answers that were judged alike in both orders."""
+    first_preferred: float | None
+    """Share of the judgements that prefer the answer shown first; a judge without a bias has 0.5."""
+    length_controlled_win_rate: Interval | None
+
+
+class TaskReport(Part):
+    """Quality on the test items of one task type."""
+
+    task: str
+    items: int
+    metric: str
+    """The primary one, in [0, 1]: what the comparisons and the gate are about."""
+    metrics: dict[str, dict[ModelName, Interval]]
+    rates: dict[ModelName, Rates]
+    retained: Interval
+    """student / teacher"""
+    gap_closed: Interval
+    """(student - baseline) / (teacher - baseline); no bounds where the gap may be 0."""
+    improvement: Interval
+    """student - baseline"""
+    agreement: Interval | None
+    """Share of items on which the student says what the teacher says; None where many answers are right."""
+    kappa: float | None
+    """Cohen's, of labels."""
+    p_values: dict[str, float]
+    """Of the student against baseline and teacher, by what it is compared with; adjusted by Holm over the tasks."""
+    required_items: int | None
+    """Items with which the quality condition could be decided, where it could not."""
+    preference: Preference | None
+
+
+class Slice(Part):
+    """Quality on the items that share a tag, a label or a length."""
+
+    field: str
+    value: str
+    items: int
+    scores: dict[ModelName, Interval]
+    retained: Interval
+
+
+class Condition(Part):
+    """One line of the gate."""
 
     name: str
-    """What the model is called: its source, an endpoint's id of it, or kind and fingerprint of its artefact."""
-    metrics: dict[str, Interval]
-    """Scores by name, 1 is best; each with its 95 % interval."""
-    invalid_ratio: float | None
-    """Share of answers outside the closed set; None for an open task."""
-    latency_seconds: Interval
-    """Median time of one request alone in the engine, or to the endpoint and back."""
-    items_per_second: float
-    """Test items answered per second, many at once."""
-    tokens_per_second: float
-    """Output tokens per second, many at once."""
-    peak_memory_bytes: int | None
-    """Memory that loading and running the model added to the process; None for an endpoint."""
-    weight_bytes: int | None
-    """Size of the weights; None for an endpoint."""
-    cost_per_1k_requests: float | None
-    """What an endpoint charges for 1,000 test items, in the currency of the recipe's prices; None without prices."""
+    wanted: str
+    found: str
+    outcome: Outcome
+    reason: str
 
 
-class Savings(BaseModel):
-    """What the student saves against the teacher on the same machine; shares are of the teacher's figure.
+class CaseRow(Part):
+    """One row of the case-study table: each model's figure, and what the student changes against the teacher."""
 
-    All but latency are None where the teacher is an endpoint, and so runs on a machine that nobody sees.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    latency: float | None
-    memory: float | None
-    size: float | None
-    cost: float | None
-    """Share of machine time per item that is saved when many are answered at once."""
-    users: float | None
-    """How many times the teacher's load the student carries."""
+    figure: Literal["latency", "memory", "accuracy kept", "cost", "concurrent users"]
+    unit: Literal["seconds", "bytes", "share", "money", "requests_per_second"]
+    values: dict[ModelName, float | None]
+    change: Interval | None
+    """Share saved (latency, memory, cost), share kept (accuracy) or factor (users); None where it cannot be known."""
+    reference: float
+    """The published case study's figure."""
 
 
-class InterruptionsReport(BaseModel):
+class Costs(Part):
+    """Money, in the currency of the recipe's prices."""
+
+    teacher_per_1k_requests: float | None
+    student_per_1k_requests: float | None
+    distillation: float | None
+    """What all machines and endpoints of the run cost; None where a price is not known."""
+    break_even_requests: int | None
+    """Requests after which the distillation has paid for itself; None where it never does, or a price is not known."""
+    machine_seconds: dict[str, float]
+    """By stage, failed attempts included."""
+
+
+class FunnelStep(Part):
+    """One filter of the curation."""
+
+    filter: str
+    mode: Literal["annotate", "redact", "drop"]
+    seen: int
+    marginal: int
+    """Rows that it was the first to reject."""
+    independent: int
+    """Rows that it would reject by itself."""
+    seconds: float
+    wanted: bool
+    """The user asked for these drops by number, as in a quota."""
+
+
+class RejectedExample(Part):
+    """An answer that was rejected, with personal data blacked out."""
+
+    reasons: list[str]
+    prompt: str
+    completion: str
+
+
+class Curation(Part):
+    """How the teacher's answers became the training set."""
+
+    answers: int
+    kept: int
+    funnel: list[FunnelStep]
+    examples: list[RejectedExample]
+    labels_before: dict[str, int]
+    labels_after: dict[str, int]
+
+
+class SideBySide(Part):
+    """What the models said to one test prompt, with personal data blacked out."""
+
+    id: str
+    task: str
+    prompt: str
+    references: list[str]
+    completions: dict[ModelName, str]
+    scores: dict[ModelName, float]
+    tags: dict[str, str]
+
+
+class EarlierRun(Part):
+    """An earlier report of the same name in the same store."""
+
+    fingerprint: str
+    created_at: str
+    verdict: Verdict
+    retained: Interval
+    items: int
+    student: dict[str, float]
+    """Primary scores by task."""
+
+
+class InterruptionsReport(Part):
     """What was lost to kills, preemptions and failures on the way to the report; see ``tasks/core/attempts.py`` for the terms."""
-
-    model_config = ConfigDict(extra="forbid")
 
     in_all: Interruptions | None
     """All stages together; None if none of them recorded it."""
@@ -65,31 +190,45 @@ class InterruptionsReport(BaseModel):
     """Each stage that answers or trains; None where it was made by a release that did not record it."""
 
 
-class Report(BaseModel):
-    """The whole of report.json."""
+class Lineage(Part):
+    """Everything that is needed to trust and repeat the report."""
 
-    model_config = ConfigDict(extra="forbid")
+    artifacts: dict[str, Artifact]
+    models: dict[ModelName, str]
+    """Names with revisions, or fingerprints of what was trained here."""
+    licences: dict[str, str]
+    """By model."""
+    settings: dict[str, Any]
+    """Of each stage, as recorded."""
+    libraries: dict[str, str]
+
+
+class Report(Part):
+    """The whole of report.json."""
 
     name: str
     verdict: Verdict
     reason: str
-    min_retained: float
-    metric: str
-    """The metric that the verdict and the three comparisons are about."""
+    conditions: list[Condition]
     items: int
     retained: Interval
-    """student / teacher"""
+    """Of all tasks together: the mean of the primary scores, items weighted alike."""
     gap_closed: Interval
-    """(student - baseline) / (teacher - baseline)"""
     improvement: Interval
-    """student - baseline"""
-    agreement: Interval
-    """Share of items to which student and teacher give the same answer."""
-    models: dict[ModelName, ModelReport]
-    savings: Savings
-    lineage: dict[str, Artifact]
-    """Every artefact that led to the report."""
+    tasks: list[TaskReport]
+    slices: list[Slice]
+    serving: dict[ModelName, Serving]
+    names: dict[ModelName, str]
+    case_study: list[CaseRow]
+    costs: Costs
+    curation: Curation
+    side_by_side: list[SideBySide]
+    """At most a set number; those where the student fails and the teacher does not come first."""
+    caveats: list[str]
+    """What a reader must know before they compare: different number formats or settings, a judge that is the teacher, ..."""
+    earlier: list[EarlierRun]
+    """Newest first."""
+    lineage: Lineage
     stages: dict[str, dict[str, Any]]
     """Counts, summary and seconds of every stage."""
     interruptions: InterruptionsReport
-    """Attempts, lost work and goodput of every stage that led to the report, those of an earlier run included."""

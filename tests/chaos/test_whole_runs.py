@@ -214,4 +214,4 @@ def goodput_of(report: Artifact) -> float:
 
 
 def lineage_of(report: Artifact) -> dict[str, Artifact]:
-    return read_report(report).lineage
+    return read_report(report).lineage.artifacts

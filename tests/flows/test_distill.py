@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL
 from flows.distill import distill
 from flows.garbage import collect_garbage
 from flows.recipe import load_recipe
+from flows.verdict import STATE_NAMES
 from tasks.core.artifact import Artifact, read_record
 from tasks.core.listing import StoredObject
 from tasks.core.records import EXAMPLES
@@ -85,11 +86,11 @@ def kill_when(recipe: Path, condition: Callable[[], bool]) -> None:
 def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
     content = read_report(report)
 
-    assert set(content.models) == {"teacher", "baseline", "student"}
+    assert set(content.names) == {"teacher", "baseline", "student"}
     assert content.items == 12
-    assert content.models["teacher"].metrics["accuracy"].value > 0.5
+    assert content.tasks[0].metrics["accuracy"]["teacher"].value > 0.5
     assert content.retained.low is not None
-    assert (content.models["student"].serving.weight_bytes or 0) < (content.models["teacher"].serving.weight_bytes or 0)
+    assert (content.serving["student"].weight_bytes or 0) < (content.serving["teacher"].weight_bytes or 0)
     assert content.stages["dataset"]["counts"]["train"] > 0
 
 
@@ -109,6 +110,8 @@ def test_a_second_run_re_uses_every_stage_and_says_so(report: Artifact, recipe: 
     state = distill(load_recipe(recipe), return_state=True)
 
     assert state.result(raise_on_failure=True) == report
+    assert state.is_completed()
+    assert state.name == STATE_NAMES[read_report(report).verdict], "an automation can tell a hold from a promotion"
     runs = task_runs(state, 13)
     names = {run.state_name for run in runs}
     assert names == {"Cached"}, sorted((run.name, run.state_name) for run in runs)

@@ -60,30 +60,30 @@ def run(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Run:
 
 def test_the_report_names_the_teacher_and_makes_up_nothing_about_it(run: Run) -> None:
     content = read_report(run.report)
-    teacher, student = content.models["teacher"], content.models["student"]
+    teacher, student = content.serving["teacher"], content.serving["student"]
+    changes = {row.figure: row.change for row in content.case_study}
 
-    assert teacher.name == "tiny"
+    assert content.names["teacher"] == "tiny"
     assert content.items == 12
-    assert teacher.metrics["accuracy"].value > 0
-    assert teacher.serving.latency_seconds.value > 0 and teacher.serving.items_per_second > 0
-    assert (teacher.serving.peak_memory_bytes, teacher.serving.weight_bytes) == (None, None)
-    assert student.serving.peak_memory_bytes and student.serving.weight_bytes
-    assert (content.savings.memory, content.savings.size, content.savings.users) == (None, None, None)
-    assert content.savings.latency is not None
-    lines = report_file(run.report, "md").read_text(encoding="utf-8").splitlines()
-    assert next(line for line in lines if line.startswith("| weights |")).startswith("| weights | - | ")
+    assert content.tasks[0].metrics["accuracy"]["teacher"].value > 0
+    assert teacher.latency_seconds.value > 0 and teacher.items_per_second > 0
+    assert (teacher.peak_memory_bytes, teacher.weight_bytes) == (None, None)
+    assert student.peak_memory_bytes and student.weight_bytes
+    assert (changes["memory"], changes["cost"], changes["concurrent users"]) == (None, None, None)
+    assert changes["latency"] is not None
+    assert "behind an endpoint" in report_file(run.report, "md").read_text(encoding="utf-8")
 
 
 def test_what_the_teacher_charges_is_in_the_report(run: Run) -> None:
-    teacher = read_report(run.report).models["teacher"].serving
+    cost = read_report(run.report).costs.teacher_per_1k_requests
 
-    assert teacher.cost_per_1k_requests is not None
-    assert 1000 * 2 * 10 / 1e6 < teacher.cost_per_1k_requests < 1000 * (60 * 2 + 12 * 8) / 1e6
-    assert "price of 1,000 requests" in report_file(run.report, "html").read_text(encoding="utf-8")
+    assert cost is not None
+    assert 1000 * 2 * 10 / 1e6 < cost < 1000 * (60 * 2 + 12 * 8) / 1e6
+    assert "1,000 requests" in report_file(run.report, "html").read_text(encoding="utf-8")
 
 
 def test_the_student_learns_from_the_endpoints_answers(run: Run) -> None:
-    generations = read_report(run.report).lineage["generations"]
+    generations = read_report(run.report).lineage.artifacts["generations"]
     rows = list(read_table(generations, ANSWERED_PROMPTS))
 
     assert len(rows) == 52

@@ -28,7 +28,7 @@ def test_prompts_are_routed_to_two_teachers_by_a_tag(tmp_path: Path, prefect_ser
         values["teacher"] = {"endpoint": {"url": endpoint.url, "model": "one"}}
         values["further_teachers"] = {"second": {"endpoint": {"url": endpoint.url, "model": "two"}}}
         recipe.write_text(yaml.safe_dump(values))
-        generations = read_report(distill(load_recipe(recipe))).lineage["generations"]
+        generations = read_report(distill(load_recipe(recipe))).lineage.artifacts["generations"]
     rows = list(read_table(generations, ANSWERED_PROMPTS))
 
     assert read_record(generations).summary["teachers"] == {"one": 26, "two": 26}

@@ -221,6 +221,8 @@ PREFERENCE = Preference(
     ties=112,
     losses=267,
     consistent=0.78,
+    first_preferred=0.56,
+    unreadable=4,
     length_controlled_win_rate=about(0.481, 0.04),
 )
 

@@ -1,4 +1,4 @@
-"""The report's forms: all have the same facts, none lets a text from data be more than text, JSON is read back as it was written."""
+"""The forms of the report: all have the same facts, no text from data is more than text, JSON is read back as it was written."""
 
 import re
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""What the report says: student against baseline against teacher, one aspect a file; ``tasks/report.py`` puts them together."""
