@@ -65,7 +65,7 @@ def hostile_report(text: str) -> Report:
         "| macro f1 | 89.4% (87.4 to 91.4%) | 50.1% (48.1 to 52.1%) |",
         "| improvement (student - baseline) | +36.1 points (+32.9 to +39.2 points) |",
         "| p, against baseline (adjusted over the tasks) | below 0.001 |",
-        "| wins, ties, losses (of 600 judged) | 221, 112, 267 (78.0% alike in both orders) |",
+        "| wins, ties, losses (of 600 judged) | 221, 112, 267 |",
         "| label: refund_not_showing_up | 61 |",
         "| teacher | 64 | 301.9 ms (p95 452.9 ms) |",
         "| break-even (requests until the distillation has paid for itself) | 65,018 |",

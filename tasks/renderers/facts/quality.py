@@ -5,7 +5,7 @@ from markupsafe import Markup
 from tasks.metrics.intervals import Interval
 from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
 from tasks.renderers.formats import count, points, probability, score, share, whole_share, words
-from tasks.renderers.schema import Rates, Report, TaskReport
+from tasks.renderers.schema import Preference, Rates, Report, TaskReport
 from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
 
 _MOST_SLICES = 14
@@ -46,16 +46,22 @@ def comparisons_table(task: TaskReport) -> Table:
     if task.required_items is not None:
         rows.append([Cell("items needed to decide"), Cell(count(task.required_items), f"tested were {task.items:,}")])
     if task.preference is not None:
-        judged = task.preference
-        rows += [
-            [Cell("preferred to the teacher", f"by {judged.judge}"), measured(judged.win_rate, share)],
-            [Cell("the same, lengths set equal"), measured(judged.length_controlled_win_rate, share)],
-            [
-                Cell("wins, ties, losses", f"of {judged.items:,} judged"),
-                Cell(f"{judged.wins:,}, {judged.ties:,}, {judged.losses:,}", f"{share(judged.consistent)} alike in both orders"),
-            ],
-        ]
+        rows += _preference_rows(task.preference)
     return Table(f"Comparisons: {task.task}", [*text_columns("comparison"), Column("student")], rows)
+
+
+def _preference_rows(judged: Preference) -> list[list[Cell]]:
+    return [
+        [Cell("preferred to the teacher", f"by {judged.judge}"), measured(judged.win_rate, share)],
+        [Cell("the same, lengths set equal"), measured(judged.length_controlled_win_rate, share)],
+        [
+            Cell("wins, ties, losses", f"of {judged.items:,} judged"),
+            Cell(f"{judged.wins:,}, {judged.ties:,}, {judged.losses:,}"),
+        ],
+        [Cell("judged alike in both orders", "where answers differ"), Cell(share(judged.consistent))],
+        [Cell("judged for the first shown", "50% without a bias"), known(judged.first_preferred, share)],
+        [Cell("items without a preference", "not judged, or not readably"), Cell(count(judged.unreadable))],
+    ]
 
 
 def primary_table(report: Report) -> Table:
