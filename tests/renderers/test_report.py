@@ -124,6 +124,16 @@ def test_what_stops_a_promotion_stands_first_among_the_conditions() -> None:
     assert outcomes == ["Fail", "Pass"]
 
 
+def test_a_reason_of_many_conditions_is_told_by_their_names() -> None:
+    report = sample_report()
+    failed = [report.conditions[0].model_copy(update={"name": f"quality: {task}", "outcome": "fail"}) for task in ("NLI", "MATH")]
+    long = report.model_copy(
+        update={"verdict": "hold", "reason": "one thing; " * 40, "conditions": [*report.conditions, *failed]}
+    )
+
+    assert "2 of 4 conditions are not met: quality: NLI, quality: MATH." in render_markdown(long)
+
+
 def test_a_student_that_is_slower_is_said_to_be(losses: Path) -> None:
     text = Page(render_html(minimal_report(), losses)).text
 

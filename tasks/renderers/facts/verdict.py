@@ -11,10 +11,20 @@ ADVICE: dict[Verdict, str] = {
 }
 OUTCOMES: dict[Outcome, str] = {"pass": "Pass", "fail": "Fail", "inconclusive": "Inconclusive"}
 
+_DECIDING: dict[Verdict, Outcome] = {"promote": "pass", "hold": "fail", "inconclusive": "inconclusive"}
+_LONGEST_REASON = 240
+
 
 def reason(report: Report) -> str:
-    """Return why the verdict is as it is, as a sentence."""
-    return f"{report.reason[:1].upper()}{report.reason[1:].rstrip('.')}."
+    """Return why the verdict is as it is, as a sentence: in full, or where that is too long which conditions decided it."""
+    text = report.reason
+    if len(text) > _LONGEST_REASON:
+        outcome = _DECIDING[report.verdict]
+        deciding = [condition.name for condition in report.conditions if condition.outcome == outcome]
+        said = {"pass": "met", "fail": "not met", "inconclusive": "undecided"}[outcome]
+        names = "" if report.verdict == "promote" else f": {', '.join(deciding)}"
+        text = f"{len(deciding)} of {len(report.conditions)} conditions are {said}{names}"
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def conditions_table(report: Report) -> Table:
