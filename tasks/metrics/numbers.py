@@ -15,6 +15,8 @@ _NUMBER = re.compile(
 # As long as this and no longer: the value of 1e999999999 would fill the memory.
 _RATIONAL = re.compile(r"[-+]?(?:\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE][-+]?\d{1,3}|/\d{1,64})?")
 _FORMULA = re.compile(r"[\\^_{}()\[\]+*√π]|\b[a-zA-Z]\b")
+_PROSE = re.compile(r"(?<![\\{a-zA-Z])[a-zA-Z]{2,}")
+_MAX_FORMULA_CHARACTERS = 256
 _WORDS = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
 _UNITS = re.compile(r"(?<=\d)\s*(?:\^\s*\\circ|\^\s*\{\\circ\}|\\(?:text|mathrm)\s*\{[^{}\d]*\}(?:\^\{?[23]\}?)?)$")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
@@ -40,9 +42,7 @@ def final_answer(text: str) -> str | None:
         said = said.rpartition("=")[2].strip()
     if (value := as_fraction(said)) is not None:
         return _written(value)
-    if _FORMULA.search(said):
-        return said or None
-    return _last_number(said) or said or None
+    return said or None if _is_formula(said) else _last_number(said) or said or None
 
 
 def same_value(gold: str, answer: str) -> bool:
@@ -52,7 +52,14 @@ def same_value(gold: str, answer: str) -> bool:
         return one == other
     if _bare(gold).casefold() == _bare(answer).casefold():
         return bool(_bare(gold))
-    return bool(_FORMULA.search(gold) or _FORMULA.search(answer)) and same_formula(gold, answer)
+    return _is_formula(gold) and _is_formula(answer) and same_formula(gold, answer)
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether a text can be compared as mathematics; words have two letters in a row outside of LaTeX commands."""
+    if len(text) > _MAX_FORMULA_CHARACTERS or _PROSE.search(text):
+        return False
+    return bool(_FORMULA.search(text)) or as_fraction(text) is not None
 
 
 def as_fraction(text: str) -> Fraction | None:
