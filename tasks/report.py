@@ -16,7 +16,7 @@ from tasks.comparing.quality import compare_scores, compare_tasks
 from tasks.comparing.settings import ReportSettings
 from tasks.comparing.side_by_side import show_side_by_side
 from tasks.comparing.slices import slice_items
-from tasks.core.artifact import Artifact, open_file
+from tasks.core.artifact import Artifact, Record, open_file
 from tasks.core.caching import Stage
 from tasks.core.progress import stage_logger
 from tasks.renderers.markdown import render_markdown
@@ -104,9 +104,11 @@ def report_file(report: Artifact, kind: Literal["html", "json", "md"]) -> Path:
 def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: list[EarlierRun]) -> Report:
     evaluations = _by_model(inputs)
     ancestors = find_ancestors(inputs)
-    records = {model: ancestors[f"{model}_evaluation"].record for model in evaluations}
+    records: dict[ModelName, Record] = {model: ancestors[f"{model}_evaluation"].record for model in evaluations}
     names: dict[ModelName, str] = {model: record.summary["name"] for model, record in records.items()}
-    serving = {model: Serving.model_validate(record.summary["serving"]) for model, record in records.items()}
+    serving: dict[ModelName, Serving] = {
+        model: Serving.model_validate(record.summary["serving"]) for model, record in records.items()
+    }
     items = read_items(inputs["prompts"], evaluations)
     tasks = compare_tasks(items, {}, settings.min_retained)
     overall = compare_scores(items.scored)

@@ -42,11 +42,11 @@ def made(store: Path, settings: ReportSettings = SETTINGS, items: list[Prompt] =
         "baseline_evaluation": evaluation(store, "acme/small", items, right_until(10, len(items)), serving(0.05)),
         "student_evaluation": evaluation(store, "student:0", items, right_until(30, len(items)), serving(0.025)),
     }
-    return make_report.fn(settings=settings, store=str(store), **{**plain, **stages})
+    return make_report.fn(settings=settings, store=str(store), **(plain | stages))
 
 
 def report_on(store: Path, settings: ReportSettings = SETTINGS, **stages: Artifact) -> Report:
-    return read_report(made(store, settings, **stages))
+    return read_report(made(store, settings, LABELS, **stages))
 
 
 def test_models_that_run_here_are_compared_in_every_respect(tmp_path: Path) -> None:

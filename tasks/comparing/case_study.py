@@ -55,7 +55,9 @@ def tabulate_case_study(
         costs: What requests cost.
     """
     scored = items.scored
-    accuracies = {model: float(scores.mean()) if len(scores) else None for model, scores in scored.scores.items()}
+    accuracies: dict[ModelName, float | None] = {
+        model: float(scores.mean()) if len(scores) else None for model, scores in scored.scores.items()
+    }
     prices: dict[ModelName, float | None] = dict.fromkeys(serving)
     prices |= {"teacher": costs.teacher_per_1k_requests, "student": costs.student_per_1k_requests}
     return [

@@ -57,7 +57,8 @@ def judge_student(
 
 def conclude(conditions: Sequence[Condition]) -> tuple[Verdict, str]:
     """Return the verdict and why it is so: the conditions that decide it, in words."""
-    for outcome, verdict in (("fail", "hold"), ("inconclusive", "inconclusive")):
+    verdicts: tuple[tuple[Outcome, Verdict], ...] = (("fail", "hold"), ("inconclusive", "inconclusive"))
+    for outcome, verdict in verdicts:
         deciding = [condition for condition in conditions if condition.outcome == outcome]
         if deciding:
             return verdict, "; ".join(f"{each.name}: {each.found}, wanted {each.wanted}; {each.reason}" for each in deciding)

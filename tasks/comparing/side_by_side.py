@@ -28,8 +28,12 @@ def show_side_by_side(items: Items, most: int) -> list[SideBySide]:
 
 
 def _scores(items: Items, place: int) -> dict[ModelName, float]:
-    found = {model: primary_score(rows[place]) for model, rows in items.rows.items()}
-    return {model: score for model, score in found.items() if score is not None}
+    found: dict[ModelName, float] = {}
+    for model, rows in items.rows.items():
+        score = primary_score(rows[place])
+        if score is not None:
+            found[model] = score
+    return found
 
 
 def _shown(items: Items, place: int, scores: dict[ModelName, float]) -> SideBySide:

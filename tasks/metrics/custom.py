@@ -51,7 +51,7 @@ def load_metric(path: str) -> AnswerMetric:
         raise SettingsError(
             f"the module of evaluation.custom_metric = {path!r} cannot be imported: {error!r}; mend it"
         ) from error
-    if not any(found is function for function in _marked):
+    if found is None or not any(found is function for function in _marked):
         raise SettingsError(f"evaluation.custom_metric = {path!r} names no function that {module} marks with {_MARK}")
 
     def checked(answer: str, references: Sequence[str]) -> float:

@@ -57,7 +57,12 @@ class _Verifier:
         command = [sys.executable, "-m", "tasks.metrics.formula_worker"]
         with theirs:
             self._process = subprocess.Popen(
-                command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
             )
         if not self._ask(b"", _START_SECONDS):
             self._end()

@@ -7,7 +7,7 @@ from tasks.comparing.items import Items
 from tasks.comparing.quality import compare_tasks
 from tasks.comparing.settings import ReportSettings
 from tasks.metrics.intervals import Interval
-from tasks.renderers.schema import Condition, Preference, Verdict
+from tasks.renderers.schema import Condition, ModelName, Preference, Verdict
 from tests.comparing.models import answered, make_items, prompt, right_until
 
 NOTHING_SAVED: dict[str, Interval | None] = {"speed_up": None, "memory": None}
@@ -22,7 +22,11 @@ def gate(items: Items, preferences: dict[str, Preference] | None = None, **setti
 
 def of_one_task(student: int, items: int = 400, teacher: int = 360) -> Items:
     """Return items of one task that the teacher has mostly right and the student this often."""
-    scores = {"teacher": right_until(teacher, items), "baseline": right_until(10, items), "student": right_until(student, items)}
+    scores: dict[ModelName, list[float]] = {
+        "teacher": right_until(teacher, items),
+        "baseline": right_until(10, items),
+        "student": right_until(student, items),
+    }
     return make_items([prompt(number, "MATH", "4") for number in range(items)], scores)
 
 
@@ -46,7 +50,7 @@ def test_an_undecided_condition_says_how_many_items_would_tell() -> None:
 
 def test_one_task_that_is_lost_is_not_made_up_for_by_another() -> None:
     prompts = [prompt(number, "MATH" if number < 100 else "NLU_QA", "4") for number in range(1_000)]
-    scores = {
+    scores: dict[ModelName, list[float]] = {
         "teacher": [1.0] * 1_000,
         "baseline": [0.0] * 1_000,
         "student": [0.0] * 50 + [1.0] * 950,  # 95 % of all, half of MATH

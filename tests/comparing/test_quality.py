@@ -5,7 +5,7 @@ import pytest
 from tasks.comparing.items import Items
 from tasks.comparing.quality import compare_scores, compare_tasks
 from tasks.metrics.intervals import Interval
-from tasks.renderers.schema import TaskReport
+from tasks.renderers.schema import ModelName, TaskReport
 from tests.comparing.models import make_items, prompt, right_until
 
 LABELS = ("hot", "cold", "mild")
@@ -14,7 +14,7 @@ LABELS = ("hot", "cold", "mild")
 def of_two_tasks() -> Items:
     prompts = [prompt(number, "NLI", LABELS[number % 3]) for number in range(60)]
     prompts += [prompt(60 + number, "MATH", str(number)) for number in range(40)]
-    scores = {
+    scores: dict[ModelName, list[float]] = {
         "teacher": right_until(45, 60) + right_until(40, 40),
         "baseline": right_until(9, 60) + right_until(0, 40),
         "student": right_until(30, 60) + right_until(38, 40),

@@ -19,7 +19,7 @@ def answered(completion: str, **fields: Any) -> Candidate:
 
 def look(name: str, candidates: Sequence[Candidate], context: FilterContext | None = None, **settings: Any) -> list[Finding]:
     """Return what a row filter with these settings finds out about candidates."""
-    own = getattr(FiltersSettings(**{name: settings}), name)
+    own = getattr(FiltersSettings.model_validate({name: settings}), name)
     return ROW_FILTERS[name].make(own, context or FilterContext())(candidates)
 
 
@@ -55,7 +55,7 @@ class Rows:
 
 def look_at_set(name: str, rows: Rows, context: FilterContext | None = None, **settings: Any) -> SetFindings:
     """Return what a set filter with these settings finds."""
-    own = getattr(FiltersSettings(**{name: settings}), name)
+    own = getattr(FiltersSettings.model_validate({name: settings}), name)
     return SET_FILTERS[name].make(own, context or FilterContext())(rows)
 
 

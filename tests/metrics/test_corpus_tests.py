@@ -1,5 +1,7 @@
 """Tests of metrics over a whole set, against sacrebleu's own and against those of single items."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -20,9 +22,9 @@ def spoilt(share: float, seed: int) -> list[str | None]:
 
 def test_bleu_is_tested_as_sacrebleu_tests_it() -> None:
     ours, theirs = spoilt(0.1, seed=3), spoilt(0.15, seed=4)
-    systems = [("theirs", theirs), ("ours", ours)]
+    systems: Any = [("theirs", theirs), ("ours", ours)]
     _, scores = PairedTest(systems, {"BLEU": BLEU()}, [REFERENCES], test_type="ar", n_samples=2_000, n_jobs=1)()
-    expected = scores["BLEU"][1].p_value
+    expected = cast("Any", scores["BLEU"][1]).p_value
 
     found = randomisation_p_value(ours, theirs, [[text] for text in REFERENCES], CORPUS_METRICS["bleu"])
     assert found == pytest.approx(expected, abs=0.04)
@@ -41,5 +43,5 @@ def test_chance_alone_seldom_makes_a_difference() -> None:
     generator = np.random.default_rng(1)
     references = [["hot"], ["cold"]] * 30
     draws = [generator.choice(["hot", "cold"], size=(2, 60)).tolist() for _ in range(40)]
-    p_values = [randomisation_p_value(*each, references, CORPUS_METRICS["macro_f1"]) for each in draws]
+    p_values = [randomisation_p_value(each[0], each[1], references, CORPUS_METRICS["macro_f1"]) for each in draws]
     assert np.mean(np.array(p_values) < 0.05) < 0.15
