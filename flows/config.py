@@ -11,6 +11,7 @@ from tasks.dataset import DatasetSettings
 from tasks.evaluation import EvaluationSettings
 from tasks.generating.settings import GenerationsSettings, Selection
 from tasks.initialisers.settings import FreshSettings, PruningSettings
+from tasks.judging.settings import PairingSettings
 from tasks.mixture import MAIN_TEACHER, MixtureSettings
 from tasks.model import ModelSettings
 from tasks.preflight import PreflightSettings
@@ -92,6 +93,31 @@ class StudentSettings(Section):
         return self
 
 
+class JudgeSettings(Section):
+    """Who judges answers, and how. Judgements are answers like any others: kept by row, resumed, and paid for once."""
+
+    by: TeacherSettings | None = None
+    """The judge: a model, an endpoint, or the student of an earlier run; empty: the teacher, which is partial to itself."""
+
+    pairing: PairingSettings = PairingSettings()
+    """How the student's answers to the test prompts are compared with the teacher's, for the report."""
+
+    answering: GenerationsSettings = GenerationsSettings(sampling=Sampling(max_new_tokens=256, max_prompt_tokens=7936))
+    """How the judge is run, and its budget; with several samples, they are put to the vote."""
+
+    @model_validator(mode="after")
+    def _leaves_the_form_alone(self) -> Self:
+        if self.answering.sampling.structured_output is not None:
+            raise ValueError("judge.answering.sampling.structured_output: a judgement has a form of its own; leave it out")
+        if self.answering.prompting.enable_chain_of_thought or self.answering.prompting.enable_chain_of_density:
+            raise ValueError("judge.answering.prompting: what a judge writes is said by judge.pairing.form; leave the chain out")
+        if self.answering.only is not None:
+            raise ValueError("judge.answering.only: what is judged is said elsewhere, in judge.pairing.tasks; leave it out")
+        if self.by is not None and self.by.adaptation is not None:
+            raise ValueError("judge.by.adaptation: a judge is taken as it is; leave it out")
+        return self
+
+
 class DistillConfig(Section):
     """One distillation: from the user's prompts to the report."""
 
@@ -112,6 +138,9 @@ class DistillConfig(Section):
 
     generations: GenerationsSettings = GenerationsSettings()
     """How the teacher answers."""
+
+    judge: JudgeSettings | None = None
+    """Who judges the answers of teacher and student; empty: nobody."""
 
     dataset: DatasetSettings = DatasetSettings()
     """Which answers are trained on."""

@@ -17,6 +17,7 @@ from flows.curation import curate_dataset, load_prompts
 from flows.dispatch import Stages
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers, mix_answers
+from flows.judging import compare_models
 from flows.references import adapt_teacher, require_references, train_control
 from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
@@ -56,6 +57,7 @@ def distill(config: DistillConfig) -> Artifact:
     teacher = teachers[MAIN_TEACHER]
     baseline = _prepare_baseline(stages, config, prompts, teacher if config.student.model is None else source)
     generations = _generate(stages, config, prompts, teachers)
+    judge = _find_judge(stages, config, teacher)
     dataset = stages.run(
         curate_dataset,
         curate,
@@ -110,23 +112,31 @@ def distill(config: DistillConfig) -> Artifact:
         generations=generations,
         dataset=dataset,
         student=student,
+        judgements=compare_models(stages, config, judge, prompts, evaluations),
         **evaluations,
     )
     publish_summary(report)
     return end_state(report)
 
 
-def _find_model(stages: Stages, config: DistillConfig, settings: TeacherSettings) -> Artifact:
-    """Return a teacher before any adaptation: a model, an endpoint, or an earlier run's student."""
+def _find_model(stages: Stages, config: DistillConfig, settings: TeacherSettings, whose: str = "teacher") -> Artifact:
+    """Return a teacher before any adaptation, or a judge: a model, an endpoint, or an earlier run's student."""
     if settings.student is not None:
         return artifact_by_fingerprint(config.store, "student", settings.student)
     if settings.endpoint is not None:
         return stages.run(
-            register_endpoint, prepare_endpoint, "teacher's endpoint", config.placement.models, settings=settings.endpoint
+            register_endpoint, prepare_endpoint, f"{whose}'s endpoint", config.placement.models, settings=settings.endpoint
         )
     if settings.model is None:
         raise SettingsError("the recipe names no teacher; give teacher.model, teacher.endpoint or teacher.student")
-    return stages.run(initialise_model, prepare_model, "teacher's model", config.placement.models, settings=settings.model)
+    return stages.run(initialise_model, prepare_model, f"{whose}'s model", config.placement.models, settings=settings.model)
+
+
+def _find_judge(stages: Stages, config: DistillConfig, teacher: Artifact) -> Artifact | None:
+    """Return who judges answers: a model of its own, the teacher as it answers, or nobody."""
+    if config.judge is None:
+        return None
+    return teacher if config.judge.by is None else _find_model(stages, config, config.judge.by, "judge")
 
 
 def _find_student(stages: Stages, config: DistillConfig, teacher: Artifact) -> Artifact:

@@ -27,6 +27,7 @@ def write_report(
     baseline_evaluation: Artifact,
     student_evaluation: Artifact,
     control_evaluation: Artifact | None = None,
+    judgements: Artifact | None = None,
 ) -> Artifact:
     """Compare student, baseline and teacher, and the control if there is one."""
     return run_cached(
@@ -42,4 +43,5 @@ def write_report(
         baseline_evaluation=baseline_evaluation,
         student_evaluation=student_evaluation,
         control_evaluation=control_evaluation,
+        judgements=judgements,
     )

@@ -35,6 +35,12 @@ class PlacementSettings(Section):
     mixture: str | None = Field(default=None, pattern=_NAME)
     """Making one set of answers out of several."""
 
+    judging_prompts: str | None = Field(default=None, pattern=_NAME)
+    """Making the prompts that a judge answers."""
+
+    judge: str | None = Field(default=None, pattern=_NAME)
+    """The judge's answers: a deployment of the same flow as the teacher's."""
+
     curation: str | None = Field(default=None, pattern=_NAME)
     """Making training examples of answers."""
 

@@ -19,6 +19,8 @@ from tasks.comparing.slices import slice_items
 from tasks.core.artifact import Artifact, Record, open_file
 from tasks.core.caching import Stage
 from tasks.core.progress import stage_logger
+from tasks.judging.caveats import judge_caveats
+from tasks.judging.preference import read_preferences
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import EarlierRun, ModelName, Report
 from tasks.teachers.serving import Serving
@@ -42,6 +44,7 @@ def make_report(
     baseline_evaluation: Artifact,
     student_evaluation: Artifact,
     control_evaluation: Artifact | None = None,
+    judgements: Artifact | None = None,
 ) -> Artifact:
     """Compare the models and write report.json, report.html and report.md.
 
@@ -57,6 +60,7 @@ def make_report(
         baseline_evaluation: ``evaluation`` artefact of the student before training.
         student_evaluation: ``evaluation`` artefact of the student.
         control_evaluation: ``evaluation`` artefact of a student trained on references; None: there is none.
+        judgements: ``generations`` artefact of a judge that compared student and teacher; None: nobody did.
 
     Returns:
         Handle of a ``report`` artefact.
@@ -74,6 +78,7 @@ def make_report(
         "baseline_evaluation": baseline_evaluation,
         "control_evaluation": control_evaluation,
         "student_evaluation": student_evaluation,
+        "judgements": judgements,
     }
     inputs = {name: artifact for name, artifact in given.items() if artifact is not None}
     from tasks.renderers.html import render_html
@@ -110,7 +115,9 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
         model: Serving.model_validate(record.summary["serving"]) for model, record in records.items()
     }
     items = read_items(inputs["prompts"], evaluations)
-    tasks = compare_tasks(items, {}, settings.min_retained)
+    preferences = read_preferences(inputs["judgements"]) if "judgements" in inputs else {}
+    figures = {task: shown for task, found in preferences.items() if (shown := found.figures()) is not None}
+    tasks = compare_tasks(items, figures, settings.min_retained)
     overall = compare_scores(items.scored)
     costs = reckon_costs(settings.prices, serving, _without_control(inputs), len(items))
     saved = measure_savings(serving, evaluations, costs)
@@ -132,7 +139,7 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
         costs=costs,
         curation=curation,
         side_by_side=show_side_by_side(items, settings.shown_items),
-        caveats=find_caveats(items, serving, records, curation, costs),
+        caveats=[*find_caveats(items, serving, records, curation, costs), *judge_caveats(preferences, names["teacher"])],
         earlier=earlier,
         lineage=trace(inputs, ancestors, names),
         stages={

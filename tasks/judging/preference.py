@@ -14,6 +14,7 @@ from tasks.judging.settings import SIDES
 from tasks.judging.verdicts import read_verdict
 from tasks.metrics.intervals import Interval
 from tasks.metrics.score_intervals import mean_interval
+from tasks.renderers.schema import Preference
 
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
 
@@ -89,11 +90,29 @@ class Preferences:
             [pair.teacher_characters for pair in judged],
         )
 
+    def figures(self) -> Preference | None:
+        """Return what the report says of them; None where no item was judged."""
+        scores = list(self.scores.values())
+        if not scores:
+            return None
+        return Preference(
+            judge=self.judge,
+            items=len(scores),
+            unreadable=self.unreadable,
+            win_rate=self.win_rate,
+            wins=scores.count(WIN),
+            ties=scores.count(TIE),
+            losses=scores.count(LOSS),
+            consistent=self.consistent,
+            first_preferred=self.first_preferred,
+            length_controlled_win_rate=self.length_controlled_win_rate,
+        )
+
     def _differing(self) -> list[Pair]:
         return [pair for pair in self.pairs.values() if pair.is_judged and not pair.is_same]
 
 
-def preferences(judgements: Artifact) -> dict[str, Preferences]:
+def read_preferences(judgements: Artifact) -> dict[str, Preferences]:
     """Return what a judge prefers, by task type.
 
     Args:

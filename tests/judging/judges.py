@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from tasks.core.artifact import Artifact
+from tasks.core.caching import Stage
+from tasks.core.records import PREDICTIONS, PROMPTS
+from tasks.core.tables import read_table, write_table
+from tasks.evaluation import EvaluationSettings
 from tasks.generating.settings import GenerationsSettings
 from tasks.generations import generate
-from tasks.judging.settings import ScoringSettings, Verdicts, held_to_form
+from tasks.judging.settings import SIDES, ScoringSettings, Verdicts, held_to_form
 from tasks.model import prepare_endpoint
 from tasks.teachers.endpoint.settings import EndpointSettings
 from tests.endpoints import Act, Call, ScriptedEndpoint, answer
@@ -39,6 +43,21 @@ def judge(
     return generate.fn(settings=asked, store=prompts.store, prompts=prompts, teacher=endpoint)
 
 
-def store_in(folder: Path) -> str:
-    """Return the URL of a store in a folder."""
-    return str(folder / "store")
+def longer(quotes: dict[str, str]) -> str:
+    """Return the side whose answer is longer: a judge's rule."""
+    return max(SIDES, key=lambda side: len(quotes[side]))
+
+
+def evaluated(prompts: Artifact, name: str, say: Callable[[int], str]) -> Artifact:
+    """Return the evaluation of a model that says what a function of the item's number gives."""
+    items = [row for row in read_table(prompts, PROMPTS) if row["split"] == "test"]
+    rows: list[dict[str, Any]] = [
+        {
+            **{field: item[field] for field in ("id", "task", "references")},
+            **{"completion": say(number), "answer": say(number), "scores": [], "finish_reason": "stop", "completion_tokens": 3},
+        }
+        for number, item in enumerate(items)
+    ]
+    with Stage("evaluation", 1).draft(prompts.store, EvaluationSettings(), prompts=prompts, **{name: prompts}) as draft:
+        write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
+        return draft.publish()

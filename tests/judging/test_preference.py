@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.core.artifact import Artifact
-from tasks.core.caching import Stage
-from tasks.core.records import PREDICTIONS, PROMPTS
-from tasks.core.tables import read_table, write_table
-from tasks.evaluation import EvaluationSettings
+from tasks.core.records import PROMPTS
+from tasks.core.tables import read_table
 from tasks.judgement import ask_for_preferences
-from tasks.judging.preference import Preferences, preferences
+from tasks.judging.preference import Preferences, read_preferences
 from tasks.judging.settings import SIDES, PairingSettings
 from tests.endpoints import Act, ScriptedEndpoint, answer
-from tests.judging.judges import by, judge, quoted
+from tests.judging.judges import by, evaluated, judge, longer, quoted
 from tests.teaching import numbered, prepare
 
 MIDDLING = "a middling answer"
@@ -24,21 +21,6 @@ MIDDLING = "a middling answer"
 @pytest.fixture
 def prompts(tmp_path: Path) -> Artifact:
     return prepare(tmp_path / "store", numbered(60), test=(), test_fraction=0.45)
-
-
-def evaluated(prompts: Artifact, name: str, say: Callable[[int], str]) -> Artifact:
-    """Return the evaluation of a model that says what a function of the item's number gives."""
-    items = [row for row in read_table(prompts, PROMPTS) if row["split"] == "test"]
-    rows: list[dict[str, Any]] = [
-        {
-            **{field: item[field] for field in ("id", "task", "references")},
-            **{"completion": say(number), "answer": say(number), "scores": [], "finish_reason": "stop", "completion_tokens": 3},
-        }
-        for number, item in enumerate(items)
-    ]
-    with Stage("evaluation", 1).draft(prompts.store, EvaluationSettings(), prompts=prompts, **{name: prompts}) as draft:
-        write_table(draft.path / PREDICTIONS.file, PREDICTIONS, rows)
-        return draft.publish()
 
 
 def pairs(prompts: Artifact, student: Callable[[int], str], settings: PairingSettings) -> Artifact:
@@ -54,12 +36,8 @@ def pairs(prompts: Artifact, student: Callable[[int], str], settings: PairingSet
 
 def compared(prompts: Artifact, scripted: ScriptedEndpoint, student: Callable[[int], str]) -> Preferences:
     """Return what the scripted judge prefers."""
-    (found,) = preferences(judge(scripted, pairs(prompts, student, PairingSettings()), SIDES)).values()
+    (found,) = read_preferences(judge(scripted, pairs(prompts, student, PairingSettings()), SIDES)).values()
     return found
-
-
-def longer(quotes: dict[str, str]) -> str:
-    return max(SIDES, key=lambda side: len(quotes[side]))
 
 
 def outcomes(scores: Sequence[float]) -> tuple[int, int, int]:
@@ -98,6 +76,15 @@ def test_the_student_wins_where_it_is_preferred_in_both_orders(prompts: Artifact
     assert [found.scores[item] for item in test[:10]] == [1.0] * 10
     assert set(found.scores.values()) == {1.0, 0.5}, "of two bad answers this judge prefers the second one"
     assert found.win_rate.low is not None and found.win_rate.low > 0.5
+    figures = found.figures()
+    assert figures is not None
+    assert (figures.judge, figures.items, figures.wins, figures.ties, figures.losses) == (
+        "judge-1",
+        len(test),
+        10,
+        len(test) - 10,
+        0,
+    )
 
 
 def test_the_same_answers_are_a_tie_whatever_the_judge_says(prompts: Artifact, scripted: ScriptedEndpoint) -> None:

@@ -2,6 +2,7 @@
 
 from tasks.metrics.intervals import Interval
 from tasks.renderers.charts.dots import DotRow, draw_dots
+from tasks.renderers.facts.quality import scored_tasks
 from tasks.renderers.facts.verdict import VERDICTS
 from tasks.renderers.formats import UNKNOWN, count, score, share, whole_share
 from tasks.renderers.schema import Report, Verdict
@@ -19,7 +20,7 @@ def earlier_table(report: Report) -> Table:
         found = (Cell(score(scores[task]) if task in scores else UNKNOWN) for task in tasks)
         return [Cell(name, note), Cell(VERDICTS[verdict]), Cell(count(items)), measured(retained, share), *found]
 
-    this = {task.task: task.metrics[task.metric]["student"].value for task in report.tasks}
+    this = {task.task: task.metrics[task.metric]["student"].value for task in scored_tasks(report)}
     rows = [row("this run", "", report.verdict, report.items, report.retained, this)]
     for run in sorted(report.earlier, key=lambda run: run.created_at, reverse=True):
         rows.append(row(_date(run.created_at), run.fingerprint[:8], run.verdict, run.items, run.retained, run.student))

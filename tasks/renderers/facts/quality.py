@@ -64,15 +64,21 @@ def _preference_rows(judged: Preference) -> list[list[Cell]]:
     ]
 
 
+def scored_tasks(report: Report) -> list[TaskReport]:
+    """Return the tasks that have scores: of conversations without references only a judge can tell."""
+    return [task for task in report.tasks if task.metric in task.metrics]
+
+
 def primary_table(report: Report) -> Table:
     """Return the primary score of each task and model."""
-    models = present(*(task.metrics[task.metric] for task in report.tasks))
+    tasks = scored_tasks(report)
+    models = present(*(task.metrics[task.metric] for task in tasks))
     rows = [
         [
             Cell(task.task, f"{words(task.metric)}, {task.items:,} items"),
             *(measured(task.metrics[task.metric].get(model), score) for model in models),
         ]
-        for task in report.tasks
+        for task in tasks
     ]
     return Table("Primary scores by task", [*text_columns("task"), *(Column(model) for model in models)], rows)
 
@@ -113,8 +119,10 @@ def quality_figures(report: Report) -> list[Figure]:
     """Return the scores by task and model, and what is retained of them, in plots."""
     tasks = [
         DotRow(task.task, [(model, task.metrics[task.metric][model]) for model in present(task.metrics[task.metric])])
-        for task in report.tasks
+        for task in scored_tasks(report)
     ]
+    if not tasks:
+        return []
     return [
         Figure(
             "Primary score by task",
@@ -148,7 +156,7 @@ def slices_figure(report: Report) -> Figure:
 
 def _retained(report: Report) -> list[tuple[str, Interval]]:
     in_all = [("all tasks", report.retained)] if len(report.tasks) > 1 else []
-    return in_all + [(task.task, task.retained) for task in report.tasks]
+    return in_all + [(task.task, task.retained) for task in scored_tasks(report)]
 
 
 def _draw_retained(title: str, rows: list[tuple[str, Interval]], report: Report) -> Markup:

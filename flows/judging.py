@@ -1,0 +1,77 @@
+"""Judging in a run: the flows that make judging prompts, and the stages that have the judge answer them."""
+
+from prefect import flow
+
+from flows.config import DistillConfig, JudgeSettings
+from flows.dispatch import Stages
+from flows.generation import generate_answers
+from tasks.core.artifact import Artifact
+from tasks.core.caching import run_cached
+from tasks.generations import generate
+from tasks.judgement import ask_for_preferences
+from tasks.judging.settings import SIDES, PairingSettings, ScoringSettings, Verdicts, held_to_form
+
+
+@flow(name="pairing-prompts", persist_result=True, result_serializer="json")
+def prepare_pairing(
+    settings: PairingSettings, store: str, prompts: Artifact, teacher_evaluation: Artifact, student_evaluation: Artifact
+) -> Artifact:
+    """Make the prompts that have student and teacher compared."""
+    return run_cached(
+        ask_for_preferences,
+        settings=settings,
+        store=store,
+        prompts=prompts,
+        teacher_evaluation=teacher_evaluation,
+        student_evaluation=student_evaluation,
+    )
+
+
+def compare_models(
+    stages: Stages, config: DistillConfig, judge: Artifact | None, prompts: Artifact, evaluations: dict[str, Artifact]
+) -> Artifact | None:
+    """Return what the judge prefers, the student's answers or the teacher's; None where nothing is to be compared.
+
+    Args:
+        stages: The run's stages.
+        config: The run's settings.
+        judge: A ``model`` or ``student`` artefact; None: nobody judges.
+        prompts: The prompts that both models answered.
+        evaluations: Of all models, by ``teacher_evaluation``, ``student_evaluation`` and the others' names.
+    """
+    if config.judge is None or judge is None:
+        return None
+    settings = config.judge.pairing
+    asked = stages.run(
+        prepare_pairing,
+        ask_for_preferences,
+        "pairing prompts",
+        config.placement.judging_prompts,
+        settings=settings,
+        prompts=prompts,
+        **{name: evaluations[name] for name in ("teacher_evaluation", "student_evaluation")},
+    )
+    return _judge(stages, config, config.judge, settings, SIDES, judge, asked, "preferences") if asked.counts["train"] else None
+
+
+def _judge(
+    stages: Stages,
+    config: DistillConfig,
+    settings: JudgeSettings,
+    about: ScoringSettings,
+    verdicts: Verdicts,
+    judge: Artifact,
+    asked: Artifact,
+    label: str,
+) -> Artifact:
+    answering = held_to_form(settings.answering, about, verdicts)
+    return stages.run(
+        generate_answers,
+        generate,
+        label,
+        config.placement.judge,
+        None if answering.runtime.partition_deployment else answering.runtime.engine.gpus,
+        settings=answering,
+        prompts=asked,
+        teacher=judge,
+    )

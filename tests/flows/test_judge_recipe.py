@@ -1,0 +1,45 @@
+"""The part of a recipe that names a judge goes with the shipped recipes, and says what a judge cannot be told."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.recipe import load_recipe
+from tasks.core.errors import SettingsError
+
+SHIPPED = Path(__file__).parents[2] / "deployments" / "recipes"
+JUDGE = SHIPPED / "judging" / "served_judge.yaml"
+
+
+@pytest.mark.parametrize("recipe", ["endpoint", "self_instruct", "scitldr", "deepseek_v3"])
+def test_the_shipped_judge_goes_with_a_recipe(recipe: str) -> None:
+    files = [SHIPPED / f"{recipe}.yaml", JUDGE]
+    if recipe == "deepseek_v3":
+        files.insert(1, SHIPPED / "students" / "phi_4_mini.yaml")
+    judge = load_recipe(files).judge
+
+    assert judge is not None and judge.by is not None and judge.by.endpoint is not None
+    assert judge.by.endpoint.model == "Qwen/Qwen3-32B"
+    assert judge.pairing.tasks == ("CONVERSATION", "SUMMARIZATION")
+
+
+def test_without_a_name_the_teacher_judges() -> None:
+    judge = load_recipe(SHIPPED / "quickstart.yaml", ["judge={}"]).judge
+
+    assert judge is not None
+    assert judge.by is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("judge.answering={sampling: {structured_output: {regex: a}}}", "a judgement has a form of its own; leave it out"),
+        ("judge.answering={prompting: {enable_chain_of_thought: true}}", "leave the chain out"),
+        ("judge.answering={only: {values: [MATH]}}", "what is judged is said elsewhere, in judge.pairing.tasks"),
+        ("judge.by={model: {source: x}, adaptation: {}}", "a judge is taken as it is; leave it out"),
+        ("judge.by={}", "give exactly one of"),
+    ],
+)
+def test_what_a_judge_cannot_be_told_is_refused(override: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_recipe(SHIPPED / "quickstart.yaml", [override])

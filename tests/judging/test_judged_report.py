@@ -1,0 +1,64 @@
+"""Open conversations without references are promoted or held by what a judge prefers, and by nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.judgement import ask_for_preferences
+from tasks.judging.settings import SIDES, PairingSettings
+from tasks.renderers.schema import Report
+from tasks.report import ReportSettings, make_report, read_report
+from tests.comparing.artifacts import artifact, evaluation
+from tests.comparing.models import prompt, serving
+from tests.endpoints import ScriptedEndpoint
+from tests.judging.judges import by, judge
+
+ITEMS = [prompt(number, "CONVERSATION", None, text=f"tell me about {number}") for number in range(100)]
+
+
+def report_on(store: Path, scripted: ScriptedEndpoint, judge_name: str | None, teacher_name: str = "acme/large") -> Report:
+    """Return the report on a student that says "something" to all items, where teacher and baseline say "wrong"."""
+    prompts = artifact(store, "prompts", "prompts", {}, prompts=ITEMS)
+    evaluations = {
+        f"{model}_evaluation": evaluation(store, name, ITEMS, [score] * len(ITEMS), serving(0.1))
+        for model, name, score in (("teacher", teacher_name, 0.0), ("baseline", "acme/small", 0.0), ("student", "student:0", 1.0))
+    }
+    judgements = None
+    if judge_name is not None:
+        pair = {name: evaluations[name] for name in ("teacher_evaluation", "student_evaluation")}
+        asked = ask_for_preferences.fn(settings=PairingSettings(), store=str(store), prompts=prompts, **pair)
+        judgements = judge(scripted, asked, SIDES, name=judge_name)
+    stages = {kind: artifact(store, kind, kind, {}) for kind in ("preflight", "generations", "dataset", "student")}
+    made = make_report.fn(
+        settings=ReportSettings(name="judged"), store=str(store), prompts=prompts, judgements=judgements, **stages, **evaluations
+    )
+    return read_report(made)
+
+
+@pytest.mark.parametrize(("liked", "verdict", "won"), [("something", "promote", 100), ("wrong", "hold", 0)])
+def test_a_student_that_the_judge_prefers_is_promoted_and_another_is_held(
+    tmp_path: Path, scripted: ScriptedEndpoint, liked: str, verdict: str, won: int
+) -> None:
+    scripted.act = by(lambda quotes: next(side for side in SIDES if quotes[side] == liked))
+    report = report_on(tmp_path, scripted, "judge-1")
+    (task,) = report.tasks
+
+    assert report.verdict == verdict, report.reason
+    assert task.preference is not None
+    assert (task.preference.judge, task.preference.wins, task.preference.losses) == ("judge-1", won, 100 - won)
+    assert report.lineage.artifacts["judgements"].kind == "generations"
+
+
+def test_without_a_judge_nothing_is_concluded(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    report = report_on(tmp_path, scripted, None)
+
+    assert report.verdict == "inconclusive"
+    assert report.tasks[0].preference is None
+
+
+def test_a_teacher_that_judges_itself_is_a_caveat(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    scripted.act = by(lambda quotes: "A")
+    report = report_on(tmp_path, scripted, "judge-1", teacher_name="judge-1")
+
+    assert any("is the teacher itself" in caveat for caveat in report.caveats)
+    assert any("decides otherwise in 100% of the CONVERSATION items" in caveat for caveat in report.caveats)
