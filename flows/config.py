@@ -11,7 +11,7 @@ from tasks.dataset import DatasetSettings
 from tasks.evaluation import EvaluationSettings
 from tasks.generating.settings import GenerationsSettings, Selection
 from tasks.initialisers.settings import FreshSettings, PruningSettings
-from tasks.judging.settings import PairingSettings
+from tasks.judging.settings import PairingSettings, ScoringSettings
 from tasks.mixture import MAIN_TEACHER, MixtureSettings
 from tasks.model import ModelSettings
 from tasks.preflight import PreflightSettings
@@ -99,18 +99,21 @@ class JudgeSettings(Section):
     by: TeacherSettings | None = None
     """The judge: a model, an endpoint, or the student of an earlier run; empty: the teacher, which is partial to itself."""
 
+    scoring: ScoringSettings = ScoringSettings()
+    """How the teacher's answers are scored, for the filter `dataset.filters.judge`; while that is off, nothing is."""
+
     pairing: PairingSettings = PairingSettings()
     """How the student's answers to the test prompts are compared with the teacher's, for the report."""
 
     answering: GenerationsSettings = GenerationsSettings(sampling=Sampling(max_new_tokens=256, max_prompt_tokens=7936))
-    """How the judge is run, and its budget; with several samples, they are put to the vote."""
+    """How the judge is run, and its budget; of several samples, scores are averaged and preferences put to the vote."""
 
     @model_validator(mode="after")
     def _leaves_the_form_alone(self) -> Self:
         if self.answering.sampling.structured_output is not None:
             raise ValueError("judge.answering.sampling.structured_output: a judgement has a form of its own; leave it out")
         if self.answering.prompting.enable_chain_of_thought or self.answering.prompting.enable_chain_of_density:
-            raise ValueError("judge.answering.prompting: what a judge writes is said by judge.pairing.form; leave the chain out")
+            raise ValueError("judge.answering.prompting: what a judge writes is said by judge.scoring.form; leave the chain out")
         if self.answering.only is not None:
             raise ValueError("judge.answering.only: what is judged is said elsewhere, in judge.pairing.tasks; leave it out")
         if self.by is not None and self.by.adaptation is not None:
@@ -205,6 +208,14 @@ class DistillConfig(Section):
         if self.student.control and self.prompts.max_references == 0:
             raise ValueError(
                 "student.control trains on references, and prompts.max_references is 0; raise it or leave control off"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _filter_has_its_judge(self) -> Self:
+        if self.dataset.filters.judge.mode != "off" and self.judge is None:
+            raise ValueError(
+                f"dataset.filters.judge.mode is {self.dataset.filters.judge.mode} and nobody judges; give judge, or set it to off"
             )
         return self
 

@@ -16,7 +16,20 @@ def load_prompts(settings: PromptsSettings, store: str) -> Artifact:
 
 @flow(name="curation", persist_result=True, result_serializer="json")
 def curate_dataset(
-    settings: DatasetSettings, store: str, prompts: Artifact, student: Artifact, generations: Artifact | None = None
+    settings: DatasetSettings,
+    store: str,
+    prompts: Artifact,
+    student: Artifact,
+    generations: Artifact | None = None,
+    judgements: Artifact | None = None,
 ) -> Artifact:
     """Filter answers into training examples; without generations the prompts' references are the answers."""
-    return run_cached(curate, settings=settings, store=store, prompts=prompts, student=student, generations=generations)
+    return run_cached(
+        curate,
+        settings=settings,
+        store=store,
+        prompts=prompts,
+        student=student,
+        generations=generations,
+        judgements=judgements,
+    )

@@ -17,7 +17,7 @@ from flows.curation import curate_dataset, load_prompts
 from flows.dispatch import Stages
 from flows.evaluation import evaluate_model, write_report
 from flows.generation import generate_answers, mix_answers
-from flows.judging import compare_models
+from flows.judging import compare_models, score_answers
 from flows.references import adapt_teacher, require_references, train_control
 from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
@@ -67,6 +67,7 @@ def distill(config: DistillConfig) -> Artifact:
         prompts=prompts,
         student=baseline,
         generations=generations,
+        judgements=score_answers(stages, config, judge, generations),
     )
     student = stages.run(
         train_student,

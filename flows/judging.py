@@ -8,8 +8,14 @@ from flows.generation import generate_answers
 from tasks.core.artifact import Artifact
 from tasks.core.caching import run_cached
 from tasks.generations import generate
-from tasks.judgement import ask_for_preferences
-from tasks.judging.settings import SIDES, PairingSettings, ScoringSettings, Verdicts, held_to_form
+from tasks.judgement import ask_for_preferences, ask_for_scores
+from tasks.judging.settings import SCALE, SIDES, PairingSettings, ScoringSettings, Verdicts, held_to_form
+
+
+@flow(name="scoring-prompts", persist_result=True, result_serializer="json")
+def prepare_scoring(settings: ScoringSettings, store: str, generations: Artifact) -> Artifact:
+    """Make the prompts that have the teacher's answers scored."""
+    return run_cached(ask_for_scores, settings=settings, store=store, generations=generations)
 
 
 @flow(name="pairing-prompts", persist_result=True, result_serializer="json")
@@ -25,6 +31,22 @@ def prepare_pairing(
         teacher_evaluation=teacher_evaluation,
         student_evaluation=student_evaluation,
     )
+
+
+def score_answers(stages: Stages, config: DistillConfig, judge: Artifact | None, generations: Artifact) -> Artifact | None:
+    """Return the judge's scores of the teacher's answers; None where the filter that would read them is off."""
+    if config.judge is None or judge is None or config.dataset.filters.judge.mode == "off":
+        return None
+    settings = config.judge.scoring
+    asked = stages.run(
+        prepare_scoring,
+        ask_for_scores,
+        "scoring prompts",
+        config.placement.judging_prompts,
+        settings=settings,
+        generations=generations,
+    )
+    return _judge(stages, config, config.judge, settings, SCALE, judge, asked, "scores")
 
 
 def compare_models(

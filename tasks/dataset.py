@@ -10,6 +10,7 @@ from pydantic import Field
 from tasks.core.artifact import Artifact, read_record
 from tasks.core.caching import Stage
 from tasks.core.environment import prepare_libraries
+from tasks.core.errors import SettingsError
 from tasks.core.progress import stage_logger
 from tasks.core.records import LOGPROBS, PROMPTS
 from tasks.core.section import Section
@@ -27,6 +28,7 @@ from tasks.curating.writing import write_rows
 from tasks.filters import ROW_FILTERS, SET_FILTERS, FilterContext
 from tasks.filters.interface import FilterKind
 from tasks.filters.settings import FiltersSettings
+from tasks.judging.scoring import judge_scores
 
 STAGE = Stage("dataset", version=4)
 
@@ -50,7 +52,12 @@ class DatasetSettings(Section):
 
 @STAGE.task
 def curate(
-    settings: DatasetSettings, store: str, prompts: Artifact, student: Artifact, generations: Artifact | None = None
+    settings: DatasetSettings,
+    store: str,
+    prompts: Artifact,
+    student: Artifact,
+    generations: Artifact | None = None,
+    judgements: Artifact | None = None,
 ) -> Artifact:
     """Filter answers into training examples.
 
@@ -61,22 +68,30 @@ def curate(
         student: The model that will be trained; its tokenizer counts lengths.
         generations: The teacher's answers. Without them the prompts' own references are the answers, and filters that judge a
             teacher are left out.
+        judgements: ``generations`` artefact of a judge that scored these answers; None: nobody did.
 
     Returns:
         Handle of a ``dataset`` artefact: examples.parquet, rejected.parquet and annotations.parquet.
 
     Raises:
         DataError: If fewer answers pass than ``min_keep_ratio`` or ``min_examples``, or a label is lost.
+        SettingsError: If a judge's scores are to be gone by and there are none.
     """
     prepare_libraries()
-    inputs = {"prompts": prompts, "student": student} | ({} if generations is None else {"generations": generations})
+    given = {"prompts": prompts, "student": student, "generations": generations, "judgements": judgements}
+    inputs = {name: artifact for name, artifact in given.items() if artifact is not None}
+    if settings.filters.judge.mode != "off" and generations is not None and judgements is None:
+        mode = settings.filters.judge.mode
+        raise SettingsError(f"dataset.filters.judge.mode is {mode} and nobody judged these answers; give judge, or set it to off")
     answers = Answers(prompts, generations)
     with STAGE.draft(store, settings, **inputs) as draft, tempfile.TemporaryDirectory(dir=draft.scratch) as folder:
         scratch = Path(folder)
+        scores = None if judgements is None else judge_scores(judgements)
         context = FilterContext(
             labels=tuple(read_record(prompts).summary["labels"]),
             count_tokens=StudentTokens(locate_weights(student)),
             test_prompts=lambda: (row for row in read_table(prompts, PROMPTS) if row["split"] == "test"),
+            judge_scores=scores,
         )
         row_steps, set_steps = (
             _steps(kinds, settings.filters, context, answers.are_references) for kinds in (ROW_FILTERS, SET_FILTERS)
@@ -93,6 +108,8 @@ def curate(
         write_rows(answers, verdicts, draft.path, _with_personal_data(verdicts, pii.mode), pii.look_at)
         draft.summary = summarise(answers, row_steps + set_steps, figures, verdicts)
         draft.summary[LOGPROBS] = _logprob_settings(generations)
+        if scores is not None:
+            draft.summary["judge"] = {"judge": scores.judge, "scored": len(scores), "unreadable": scores.unreadable}
         stage_logger().info("dataset: %s, found %s", draft.counts, draft.summary["reasons"])
         return draft.publish()
 

@@ -17,6 +17,7 @@ from tasks.filters.exact_duplicate import reject_exact_duplicates
 from tasks.filters.finish_reason import reject_unfinished
 from tasks.filters.gold_agreement import reject_disagreement
 from tasks.filters.interface import FilterKind
+from tasks.filters.judge import reject_low_scores
 from tasks.filters.language import reject_other_languages
 from tasks.filters.length import reject_by_length
 from tasks.filters.pii import reject_personal_data
@@ -35,6 +36,7 @@ ROW_FILTERS: dict[str, FilterKind] = {
     "repetition": FilterKind(reject_repetition),
     "language": FilterKind(reject_other_languages),
     "pii": FilterKind(reject_personal_data),
+    "judge": FilterKind(reject_low_scores, judges_teacher=True),
     "length": FilterKind(reject_by_length),
 }
 SET_FILTERS: dict[str, FilterKind] = {

@@ -1,11 +1,12 @@
 """What the filters of a run share: the labels, the student's tokens, what to keep away from, and how answers are read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from tasks.core.records import Prompt
 from tasks.filters.interface import TokenCounter
+from tasks.judging.scoring import Scores
 from tasks.task_types import TASK_TYPES
 
 _LABELS_REMEMBERED = 65_536
@@ -21,8 +22,8 @@ class FilterContext:
     """Counts in the student's tokens; None: nothing is counted."""
     test_prompts: Callable[[], Iterable[Prompt]] = tuple
     """Yields the prompts of the test split, which nothing that is trained on may repeat."""
-    judge_scores: Mapping[tuple[str, int, int], float] | None = None
-    """What a judge gave, by id, sample index and turn; None: nobody judged."""
+    judge_scores: Scores | None = None
+    """What a judge scored; None: nobody judged."""
 
     def read(self, task: str, text: str) -> str | None:
         """Return the canonical answer of a completion or reference; None if it is none of its kind of task."""

@@ -7,6 +7,7 @@ from tasks.filters.empty import EmptySettings
 from tasks.filters.exact_duplicate import ExactDuplicateSettings
 from tasks.filters.finish_reason import FinishReasonSettings
 from tasks.filters.gold_agreement import GoldAgreementSettings
+from tasks.filters.judge import JudgeFilterSettings
 from tasks.filters.language import LanguageSettings
 from tasks.filters.length import LengthSettings
 from tasks.filters.pii import PiiSettings
@@ -45,6 +46,9 @@ class FiltersSettings(Section):
 
     pii: PiiSettings = PiiSettings()
     """Personal data and secrets."""
+
+    judge: JudgeFilterSettings = JudgeFilterSettings()
+    """Answers that a judge scored low."""
 
     length: LengthSettings = LengthSettings()
     """Rows that do not fit the student."""

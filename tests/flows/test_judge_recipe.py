@@ -11,16 +11,14 @@ SHIPPED = Path(__file__).parents[2] / "deployments" / "recipes"
 JUDGE = SHIPPED / "judging" / "served_judge.yaml"
 
 
-@pytest.mark.parametrize("recipe", ["endpoint", "self_instruct", "scitldr", "deepseek_v3"])
+@pytest.mark.parametrize("recipe", ["endpoint", "self_instruct", "scitldr"])
 def test_the_shipped_judge_goes_with_a_recipe(recipe: str) -> None:
-    files = [SHIPPED / f"{recipe}.yaml", JUDGE]
-    if recipe == "deepseek_v3":
-        files.insert(1, SHIPPED / "students" / "phi_4_mini.yaml")
-    judge = load_recipe(files).judge
+    config = load_recipe([SHIPPED / f"{recipe}.yaml", JUDGE])
 
-    assert judge is not None and judge.by is not None and judge.by.endpoint is not None
-    assert judge.by.endpoint.model == "Qwen/Qwen3-32B"
-    assert judge.pairing.tasks == ("CONVERSATION", "SUMMARIZATION")
+    assert config.judge is not None and config.judge.by is not None and config.judge.by.endpoint is not None
+    assert config.judge.by.endpoint.model == "Qwen/Qwen3-32B"
+    assert config.judge.pairing.tasks == ("CONVERSATION", "SUMMARIZATION")
+    assert (config.dataset.filters.judge.mode, config.dataset.filters.judge.min_score) == ("drop", 3)
 
 
 def test_without_a_name_the_teacher_judges() -> None:
@@ -35,9 +33,10 @@ def test_without_a_name_the_teacher_judges() -> None:
     [
         ("judge.answering={sampling: {structured_output: {regex: a}}}", "a judgement has a form of its own; leave it out"),
         ("judge.answering={prompting: {enable_chain_of_thought: true}}", "leave the chain out"),
-        ("judge.answering={only: {values: [MATH]}}", "what is judged is said elsewhere, in judge.pairing.tasks"),
+        ("judge.answering={only: {values: [MATH]}}", r"judge\.answering\.only: .*leave it out"),
         ("judge.by={model: {source: x}, adaptation: {}}", "a judge is taken as it is; leave it out"),
         ("judge.by={}", "give exactly one of"),
+        ("dataset.filters={judge: {mode: drop}}", "nobody judges; give judge, or set it to off"),
     ],
 )
 def test_what_a_judge_cannot_be_told_is_refused(override: str, message: str) -> None:

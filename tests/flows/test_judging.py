@@ -7,12 +7,14 @@ import pytest
 
 from flows.config import DistillConfig
 from flows.dispatch import Stages
-from flows.judging import compare_models
+from flows.judging import compare_models, score_answers
 from flows.recipe import load_recipe
 from tasks.core.artifact import Artifact
 from tasks.judging.preference import read_preferences
+from tasks.judging.scoring import judge_scores
 from tasks.model import prepare_endpoint
 from tests.endpoints import ScriptedEndpoint, run_scripted_endpoint
+from tests.generated import generations, row
 from tests.judging.judges import by, evaluated, longer
 from tests.recipes import tiny_recipe
 from tests.teaching import numbered, prepare
@@ -55,6 +57,20 @@ def test_a_students_answers_are_compared_once_and_found_again(
     won = read_preferences(found[0])["CONVERSATION"]
     assert set(won.scores.values()) == {1.0}
     assert len(scripted.calls) == 2 * len(won.scores)
+
+
+def test_the_teachers_answers_are_scored_for_the_filter_alone(
+    tmp_path: Path, prompts: Artifact, scripted: ScriptedEndpoint, prefect_server: None
+) -> None:
+    scripted.act = by(lambda quotes: 4)
+    answers = generations(prompts, "teacher", [row("a", "it is warm"), row("b", "it is cool")])
+    off, judge = judged_by(scripted, prompts, tmp_path)
+    on, _ = judged_by(scripted, prompts, tmp_path, "dataset.filters.judge={mode: drop}")
+
+    assert score_answers(Stages(off.store, off.recovery), off, judge, answers) is None
+    judgements = score_answers(Stages(on.store, on.recovery), on, judge, answers)
+    assert judgements is not None
+    assert len(judge_scores(judgements)) == len(scripted.calls) == 2
 
 
 def test_where_no_test_prompt_is_to_be_compared_nobody_is_asked(
