@@ -1,6 +1,9 @@
-"""95 % intervals: Wilson's for one proportion, the paired bootstrap for everything that compares models on the same items."""
+"""95 % intervals of what is no mean of paired scores: one proportion by Wilson, metrics of a whole set and medians by bootstrap.
 
-from collections.abc import Callable, Sequence
+What compares models item by item is in ``score_intervals.py``.
+"""
+
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -23,11 +26,11 @@ class Interval(BaseModel):
     high: float | None = None
 
 
-def wilson(successes: int, trials: int) -> Interval:
+def wilson(successes: float, trials: int) -> Interval:
     """Return a proportion with Wilson's score interval (Wilson 1927), which stays in [0, 1] and is honest near its ends.
 
     Args:
-        successes: Items that were right.
+        successes: Items that were right; a fraction where items are right in part.
         trials: Items in all, at least one.
     """
     share = successes / trials
@@ -36,35 +39,19 @@ def wilson(successes: int, trials: int) -> Interval:
     return Interval(value=share, low=max(0.0, centre - margin), high=min(1.0, centre + margin))
 
 
-def paired_bootstrap(
-    scores: Sequence[Sequence[float]], statistic: Callable[[np.ndarray], np.ndarray], resamples: int = _RESAMPLES
-) -> Interval:
-    """Return a statistic of several models' mean scores with its percentile bootstrap interval (Efron 1979).
-
-    Items are drawn with replacement and every model is scored on the same draw, so that what makes an item hard for all of
-    them cancels. Items with equal scores are drawn together, by their multinomial counts: the same distribution, much faster.
-
-    Args:
-        scores: One row a model, one score an item.
-        statistic: Maps mean scores of shape ``[models, draws]`` to ``[draws]``; may give NaN where it is undefined.
-        resamples: Draws.
-    """
-    items = np.asarray(scores, dtype=float)
-    patterns, counts = np.unique(items, axis=1, return_counts=True)
-    total = items.shape[1]
-    drawn = np.random.default_rng(_SEED).multinomial(total, counts / total, size=resamples)
-    return _percentiles(float(statistic(items.mean(axis=1, keepdims=True))[0]), statistic(patterns @ drawn.T / total))
-
-
 def resampled(answers: Answers, references: References, metric: CorpusMetric) -> Interval:
-    """Return a metric that is no mean over items, such as macro-F1, with its percentile bootstrap interval.
+    """Return a metric that is no mean over items, such as macro-F1, with its percentile bootstrap interval (Efron 1979).
 
-    Items are drawn with replacement and the metric is computed anew on each of 1,000 draws.
+    Items are drawn with replacement and the metric is computed anew on each of 1,000 draws. Where all draws agree, as they do on
+    faultless answers, the interval is Wilson's of as large a share of as many items: what was not seen may still happen.
     """
     items = metric.statistics(answers, references)
     total = len(items)
     drawn = np.random.default_rng(_SEED).multinomial(total, [1 / total] * total, size=1_000)
-    return _percentiles(float(metric.score(items.sum(axis=0, keepdims=True))[0]), metric.score(drawn @ items))
+    value, draws = float(metric.score(items.sum(axis=0, keepdims=True))[0]), metric.score(drawn @ items)
+    if np.ptp(draws) < 1e-9 and 0 <= value <= 1:
+        return wilson(value * total, total)
+    return _percentiles(value, draws)
 
 
 def bootstrap_median(values: Sequence[float], resamples: int = _RESAMPLES) -> Interval:
@@ -90,8 +77,5 @@ def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> Interval
 
 
 def _percentiles(value: float, draws: np.ndarray) -> Interval:
-    finite = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(finite) < len(draws) / 2:
-        return Interval(value=value if np.isfinite(value) else 0.0)
-    low, high = np.percentile(finite, [2.5, 97.5])
+    low, high = np.percentile(draws, [2.5, 97.5])
     return Interval(value=value, low=float(low), high=float(high))

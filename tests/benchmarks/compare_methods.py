@@ -39,7 +39,8 @@ from tasks.generations import generate
 from tasks.initialisation import prune_model
 from tasks.initialisers.settings import PruningSettings
 from tasks.metrics.answers import normalise_label
-from tasks.metrics.intervals import Interval, paired_bootstrap
+from tasks.metrics.intervals import Interval
+from tasks.metrics.score_intervals import difference_interval, mean_interval
 from tasks.model import ModelSettings, prepare_model
 from tasks.prompts import PromptsSettings, prepare_prompts
 from tasks.student import train
@@ -126,8 +127,8 @@ def main(data: Path, work: Path, seeds: int) -> None:
     for name, runs in results.items():
         mean = {key: np.mean([scores[key] for scores in runs], axis=0) for key in runs[0]}
         by_seed = [float(scores["accuracy"].mean()) for scores in runs]
-        row = {key: _shown(paired_bootstrap([values.tolist()], lambda means: means[0])) for key, values in mean.items()}
-        gain = paired_bootstrap([mean["accuracy"].tolist(), base_right.tolist()], lambda means: means[0] - means[1])
+        row = {key: _shown(_normal(values) if key == "kl" else mean_interval(values)) for key, values in mean.items()}
+        gain = difference_interval(mean["accuracy"], base_right)
         print(json.dumps({"method": name, **row, "accuracy_over_sft": _shown(gain), "by_seed": by_seed}), flush=True)
 
 
@@ -230,6 +231,12 @@ def _compare(
     right = [answer == label for answer, label in zip(answers, wanted, strict=True)]
     same = [answer == normalise_label(text) for answer, (text, _) in zip(answers, said, strict=True)]
     return {"accuracy": np.array(right, float), "agreement": np.array(same, float), "kl": np.array(divergence)}
+
+
+def _normal(values: np.ndarray) -> Interval:
+    """Return a mean that has no upper end, as a divergence, with its interval by the normal approximation."""
+    mean, margin = float(values.mean()), 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return Interval(value=mean, low=mean - margin, high=mean + margin)
 
 
 def _shown(interval: Interval) -> list[float | None]:
