@@ -12,13 +12,14 @@ from tasks.core.caching import Stage
 from tasks.core.environment import prepare_libraries
 from tasks.core.errors import SettingsError
 from tasks.core.progress import stage_logger
-from tasks.core.records import LOGPROBS, PROMPTS
+from tasks.core.records import EXAMPLES, LOGPROBS, PROMPTS
 from tasks.core.section import Section
 from tasks.core.tables import read_table
 from tasks.core.weights import locate_weights
 from tasks.curating.answers import Answers
 from tasks.curating.requirements import count_kept, require_all_labels, require_examples, require_kept_share
 from tasks.curating.row_pass import look_at_rows
+from tasks.curating.runtime import CurationRuntime
 from tasks.curating.set_pass import look_at_sets
 from tasks.curating.step import Step
 from tasks.curating.student_tokens import StudentTokens
@@ -26,7 +27,9 @@ from tasks.curating.summary import summarise
 from tasks.curating.verdicts import Verdicts
 from tasks.curating.writing import write_rows
 from tasks.filters import ROW_FILTERS, SET_FILTERS, FilterContext
+from tasks.filters.decontamination.tally import count_contamination
 from tasks.filters.interface import FilterKind
+from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.filters.settings import FiltersSettings
 from tasks.judging.scoring import judge_scores
 
@@ -49,6 +52,9 @@ class DatasetSettings(Section):
     allow_vanished_labels: bool = False
     """Go on though a label that answers or references have is in none of the rows that are kept."""
 
+    runtime: CurationRuntime = CurationRuntime()
+    """How it is done; no part of the result's identity."""
+
 
 @STAGE.task
 def curate(
@@ -58,6 +64,7 @@ def curate(
     student: Artifact,
     generations: Artifact | None = None,
     judgements: Artifact | None = None,
+    find_pairs: FindPairs = pairs_here,
 ) -> Artifact:
     """Filter answers into training examples.
 
@@ -65,10 +72,11 @@ def curate(
         settings: Which answers are good enough.
         store: URL of the artefact store.
         prompts: A ``prompts`` artefact; its labels are the closed set.
-        student: The model that will be trained; its tokenizer counts lengths.
+        student: The model that will be trained; its tokenizer counts lengths, and its embeddings compare meanings.
         generations: The teacher's answers. Without them the prompts' own references are the answers, and filters that judge a
             teacher are left out.
         judgements: ``generations`` artefact of a judge that scored these answers; None: nobody did.
+        find_pairs: Finds pairs of rows that may be near duplicates; it may have others do the work.
 
     Returns:
         Handle of a ``dataset`` artefact: examples.parquet, rejected.parquet and annotations.parquet.
@@ -87,11 +95,14 @@ def curate(
     with STAGE.draft(store, settings, **inputs) as draft, tempfile.TemporaryDirectory(dir=draft.scratch) as folder:
         scratch = Path(folder)
         scores = None if judgements is None else judge_scores(judgements)
+        weights = locate_weights(student)
         context = FilterContext(
             labels=tuple(read_record(prompts).summary["labels"]),
-            count_tokens=StudentTokens(locate_weights(student)),
+            count_tokens=StudentTokens(weights),
             test_prompts=lambda: (row for row in read_table(prompts, PROMPTS) if row["split"] == "test"),
             judge_scores=scores,
+            student_weights=weights,
+            find_pairs=find_pairs,
         )
         row_steps, set_steps = (
             _steps(kinds, settings.filters, context, answers.are_references) for kinds in (ROW_FILTERS, SET_FILTERS)
@@ -107,6 +118,8 @@ def curate(
         pii = settings.filters.pii
         write_rows(answers, verdicts, draft.path, _with_personal_data(verdicts, pii.mode), pii.look_at)
         draft.summary = summarise(answers, row_steps + set_steps, figures, verdicts)
+        kept = read_table(draft.path / answers.table.file, EXAMPLES)
+        draft.summary["contamination"] = count_contamination(context.test_prompts(), kept)
         draft.summary[LOGPROBS] = _logprob_settings(generations)
         if scores is not None:
             draft.summary["judge"] = {"judge": scores.judge, "scored": len(scores), "unreadable": scores.unreadable}

@@ -12,7 +12,9 @@ from tasks.core.records import ANNOTATIONS, ANSWERED_PROMPTS, EXAMPLES, PROMPTS,
 from tasks.core.tables import read_table, write_table
 from tasks.dataset import DatasetSettings, curate
 from tasks.filters.best_n import BestNSettings
+from tasks.filters.decontamination import DecontaminationSettings
 from tasks.filters.length import LengthSettings
+from tasks.filters.near_duplicate import NearDuplicateSettings
 from tasks.filters.pii import PiiSettings
 from tasks.filters.settings import FiltersSettings
 from tasks.model import ModelSettings, prepare_model
@@ -102,6 +104,7 @@ def test_the_funnel_tells_what_each_filter_did_first_and_would_do_alone(
     assert funnel["exact_duplicate"] == ("drop", 16, 0, 0)
     assert "best_n" not in funnel, "it is off"
     assert (summary["labels_before"], summary["labels_after"]) == ({"yes": 11, "no": 6}, {"yes": 10, "no": 6})
+    assert summary["contamination"]["held_out"]["test"]["repeated"] == 0
     assert {"reasons": ["unknown_label"], "prompt": "is 16 even?", "completion": "perhaps"} in summary["examples"]
 
 
@@ -128,7 +131,12 @@ def test_redacted_rows_keep_no_personal_data_anywhere(student: Artifact, tmp_pat
     )
     train = sum(row["split"] == "train" for row in read_table(prompts, PROMPTS))
     generations = answer_all(prompts, tmp_path, [("I call +44 20 7946 0958 now.", "stop")] * train)
-    filters = FiltersSettings(pii=PiiSettings(mode="redact"), length=LengthSettings(mode="off"))
+    filters = FiltersSettings(
+        pii=PiiSettings(mode="redact"),
+        length=LengthSettings(mode="off"),
+        decontamination=DecontaminationSettings(mode="off"),  # the turns before the last are those of the test prompt
+        near_duplicate=NearDuplicateSettings(mode="off"),  # and of each other
+    )
     dataset = curate.fn(
         settings=DatasetSettings(filters=filters, min_examples=1),
         store=prompts.store,

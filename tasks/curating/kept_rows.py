@@ -54,5 +54,5 @@ class KeptRows:
         return groups.astype(np.int64)
 
     def scores(self, name: str) -> np.ndarray:
-        """Return a score that the filters before have given: float32, NaN where a candidate has none."""
+        """Return a score that the filters before have given: float64, NaN where a candidate has none."""
         return self._verdicts.scores.whole(name)[self.numbers]

@@ -1,4 +1,4 @@
-"""Scores of many rows, on disk: a file of float32 numbers a score, so that memory holds none that nobody asks for."""
+"""Scores of many rows, on disk: a file of float64 numbers a score, so that memory holds none that nobody asks for."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,36 +30,36 @@ class ScoreColumns:
         for place, row in enumerate(scores):
             for name, value in row.items():
                 if name not in columns:
-                    columns[name] = np.full(len(scores), np.nan, np.float32)
+                    columns[name] = np.full(len(scores), np.nan, np.float64)
                 columns[name][place] = value
         for name, values in columns.items():
             self._extend(name, values)
         self._rows += len(scores)
 
     def put(self, name: str, values: np.ndarray) -> None:
-        """Set a score of all rows: float32 [rows]."""
-        self._file(name).write_bytes(values.astype(np.float32).tobytes())
+        """Set a score of all rows: float64 [rows]."""
+        self._file(name).write_bytes(values.astype(np.float64).tobytes())
         self._lengths[name] = self._rows
 
     def read(self, name: str, start: int, count: int) -> np.ndarray:
-        """Return a score of some rows in a row: float32 [count]."""
-        values = np.full(count, np.nan, np.float32)
+        """Return a score of some rows in a row: float64 [count]."""
+        values = np.full(count, np.nan, np.float64)
         if name in self._lengths:
-            there = np.fromfile(self._file(name), np.float32, count, offset=4 * start) if start < self._lengths[name] else []
+            there = np.fromfile(self._file(name), np.float64, count, offset=8 * start) if start < self._lengths[name] else []
             values[: len(there)] = there
         return values
 
     def whole(self, name: str) -> np.ndarray:
-        """Return a score of all rows: float32 [rows]."""
+        """Return a score of all rows: float64 [rows]."""
         return self.read(name, 0, self._rows)
 
     def _extend(self, name: str, values: np.ndarray) -> None:
         """Write values behind those of the rows before, of which the last may have had none."""
         missing = self._rows - self._lengths.get(name, 0)
         with self._file(name).open("ab") as file:
-            file.write(np.full(missing, np.nan, np.float32).tobytes())
+            file.write(np.full(missing, np.nan, np.float64).tobytes())
             file.write(values.tobytes())
         self._lengths[name] = self._rows + len(values)
 
     def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.f32"
+        return self._folder / f"{name}.f64"

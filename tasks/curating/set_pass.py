@@ -28,10 +28,10 @@ def look_at_sets(answers: Answers, steps: Sequence[Step], figures: RowFigures, v
         rows = KeptRows(answers, figures, verdicts, folder)
         with step.timed():
             findings = step.look(rows)
-        step.seen = len(rows)
+        step.seen, step.notes = len(rows), findings.notes
         for reason, numbers in findings.rejected.items():
             verdicts.note_set(step, reason, rows.numbers[numbers])
         for name, scores in findings.scores.items():
-            everyone = np.full(len(verdicts.kept), np.nan, np.float32)
+            everyone = np.full(len(verdicts.kept), np.nan)
             everyone[rows.numbers] = scores
             verdicts.scores.put(name, everyone)

@@ -1,9 +1,9 @@
 """One filter at work in a run, and its line of the funnel."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ class Step:
     independent: int = 0
     """Rows that it would reject by itself."""
     seconds: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What a set filter has to say of all rows together."""
 
     def reject(self, kept: np.ndarray, numbers: np.ndarray) -> None:
         """Count rows that have one of the filter's reasons and, if it drops, take them out of those that are kept.
@@ -54,4 +56,5 @@ class Step:
             "independent": self.independent,
             "seconds": round(self.seconds, 3),
             "wanted": self.wanted,
+            **({"notes": dict(self.notes)} if self.notes else {}),
         }

@@ -8,10 +8,13 @@ To add a filter: write its file with its settings, add its line to ``ROW_FILTERS
 name to ``FiltersSettings``, and write its test.
 """
 
+from tasks.filters.balance import reject_surplus
 from tasks.filters.best_n import reject_all_but_the_best
 from tasks.filters.candidate import Candidate
 from tasks.filters.confidence import reject_unsure
 from tasks.filters.context import FilterContext
+from tasks.filters.decontamination import reject_contaminated
+from tasks.filters.diversity import reject_least_diverse
 from tasks.filters.empty import reject_empty
 from tasks.filters.exact_duplicate import reject_exact_duplicates
 from tasks.filters.finish_reason import reject_unfinished
@@ -20,10 +23,12 @@ from tasks.filters.interface import FilterKind
 from tasks.filters.judge import reject_low_scores
 from tasks.filters.language import reject_other_languages
 from tasks.filters.length import reject_by_length
+from tasks.filters.near_duplicate import reject_near_duplicates
 from tasks.filters.pii import reject_personal_data
 from tasks.filters.refusal import reject_refusals
 from tasks.filters.repetition import reject_repetition
 from tasks.filters.self_consistency import reject_minorities
+from tasks.filters.semantic_duplicate import reject_semantic_duplicates
 from tasks.filters.validity import reject_invalid
 
 ROW_FILTERS: dict[str, FilterKind] = {
@@ -40,9 +45,14 @@ ROW_FILTERS: dict[str, FilterKind] = {
     "length": FilterKind(reject_by_length),
 }
 SET_FILTERS: dict[str, FilterKind] = {
+    "decontamination": FilterKind(reject_contaminated),
     "self_consistency": FilterKind(reject_minorities, judges_teacher=True),
     "exact_duplicate": FilterKind(reject_exact_duplicates),
+    "near_duplicate": FilterKind(reject_near_duplicates),
+    "semantic_duplicate": FilterKind(reject_semantic_duplicates),
     "best_n": FilterKind(reject_all_but_the_best, judges_teacher=True, wanted=True),
+    "diversity": FilterKind(reject_least_diverse, wanted=True),
+    "balance": FilterKind(reject_surplus, wanted=True),
 }
 
 __all__ = ["ROW_FILTERS", "SET_FILTERS", "Candidate", "FilterContext"]

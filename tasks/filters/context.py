@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 from tasks.core.records import Prompt
 from tasks.filters.interface import TokenCounter
+from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.judging.scoring import Scores
 from tasks.task_types import TASK_TYPES
 
@@ -24,6 +26,10 @@ class FilterContext:
     """Yields the prompts of the test split, which nothing that is trained on may repeat."""
     judge_scores: Scores | None = None
     """What a judge scored; None: nobody judged."""
+    student_weights: Path | None = None
+    """Folder of the weights of the model that will be trained; None: there is none."""
+    find_pairs: FindPairs = pairs_here
+    """Finds pairs of rows that may be near duplicates, here or elsewhere."""
 
     def read(self, task: str, text: str) -> str | None:
         """Return the canonical answer of a completion or reference; None if it is none of its kind of task."""

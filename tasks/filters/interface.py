@@ -43,7 +43,9 @@ class SetFindings:
     rejected: Mapping[str, np.ndarray]
     """By reason: the numbers of the rows that are to be rejected for it, in ascending order."""
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """By name: float32 [rows], NaN where a row has none."""
+    """By name: float64 [rows], NaN where a row has none."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What else is worth knowing of the set, as JSON values; it stands in the filter's line of the funnel."""
 
 
 class CandidateSet(Protocol):
@@ -67,7 +69,7 @@ class CandidateSet(Protocol):
         ...
 
     def scores(self, name: str) -> np.ndarray:
-        """Return a score that the filters before have given: float32 [rows], NaN where a row has none."""
+        """Return a score that the filters before have given: float64 [rows], NaN where a row has none."""
         ...
 
 

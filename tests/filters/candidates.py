@@ -17,6 +17,11 @@ def answered(completion: str, **fields: Any) -> Candidate:
     return Candidate(**{"id": "a", "task": "CONVERSATION", "messages": chat, "text": None, "completion": completion, **fields})
 
 
+def asked(identifier: str, prompt: str, completion: str, task: str = "CONVERSATION", **fields: Any) -> Candidate:
+    """Return an answer to a prompt in a chat."""
+    return answered(completion, id=identifier, task=task, messages=[{"role": "user", "content": prompt}], **fields)
+
+
 def look(name: str, candidates: Sequence[Candidate], context: FilterContext | None = None, **settings: Any) -> list[Finding]:
     """Return what a row filter with these settings finds out about candidates."""
     own = getattr(FiltersSettings.model_validate({name: settings}), name)

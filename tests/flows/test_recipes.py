@@ -163,6 +163,7 @@ def test_settings_that_do_not_go_together_are_refused(overrides: list[str], mess
         ["student.pruning={layers: [0, 2], intermediate_size: 64, trim_vocabulary: true}"],
         ["student={fresh: {seed: 3, config: {hidden_size: 64, rope_theta: 1.0e+4, attention_bias: true}}}"],
         ["generations.runtime.partitions=8", "generations.runtime.partition_deployment=generation-partition/teacher-gpu"],
+        ["dataset.runtime.partition_deployment=curation-partition/cpu"],
     ],
 )
 def test_several_teachers_samples_and_partitions_can_be_asked_for(overrides: list[str]) -> None:

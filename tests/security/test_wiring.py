@@ -4,10 +4,12 @@ import json
 import pickle
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect.exceptions import ParameterTypeError
 
+from flows.curation import pair_rows
 from flows.generation import generate_partition
 from tasks.core.artifact import Artifact
 from tasks.core.errors import PotstillError, SettingsError, StageFailedError, StoreUnreachableError
@@ -61,6 +63,14 @@ def test_a_partitions_report_goes_among_the_reports_of_partitions_only(report: s
     generate_partition.validate_parameters({**given, "report": REPORT})
     with pytest.raises(ParameterTypeError, match="report"):
         generate_partition.validate_parameters({**given, "report": report})
+
+
+@pytest.mark.parametrize("folder", ["student/0123456789abcdef", "partitions/../dataset", "partitions", ""])
+def test_pairs_of_near_duplicates_go_among_the_partitions_only(folder: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"store": str(tmp_path), "partition": 0}
+    pair_rows.validate_parameters({**given, "folder": f"partitions/{uuid4()}"})
+    with pytest.raises(ParameterTypeError, match="folder"):
+        pair_rows.validate_parameters({**given, "folder": folder})
 
 
 def test_a_partition_works_on_one_store(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ class Matches(NamedTuple):
 class HeldOutIndex:
     """The n-grams of held-out texts, some 30 bytes each.
 
-    N-grams of more than a share of the texts, or of more than 100, belong to the template of the prompts: they are not looked
-    for, and words that only they cover do not count. A text of which nothing is left, such as one that is shorter than an
-    n-gram, is compared whole.
+    N-grams of more than a share of the texts, or of more than 100, belong to the template of the prompts: their words do not
+    count, and n-grams with one of these words are not looked for. A text that has no n-gram of its own, such as a short one, is
+    compared whole.
     """
 
     def __init__(self, items: Sequence[HeldOut], ngram_words: int, max_template_share: float) -> None:
@@ -61,13 +61,16 @@ class HeldOutIndex:
         owners = np.repeat(np.arange(len(items)), grams.counts)
         places = np.arange(len(owners)) - grams.offsets[:-1][owners]
         template = _frequent(grams.hashes, whole[owners], max_template_share * len(np.unique(whole)))
-        mine = ~np.isin(grams.hashes, template)
+        common = np.isin(grams.hashes, template)
+        in_template = self._spread(words, owners[common], places[common])
+        before = np.concatenate([[0], np.cumsum(in_template)])
+        starts = words.offsets[:-1][owners] + places
+        mine = before[starts + ngram_words] == before[starts]
         order = np.flatnonzero(mine)[np.lexsort((places[mine], owners[mine], grams.hashes[mine]))]
         self._owners, self._places = owners[order], places[order]
         self._grams, first = np.unique(grams.hashes[order], return_index=True)
         self._firsts = np.append(first, len(order))
-        by_item = np.lexsort((self._places, self._owners))
-        self._words = self._covered(self._owners[by_item], self._places[by_item], len(items))
+        self._words = words.counts - (before[words.offsets[1:]] - before[words.offsets[:-1]])
         self._whole_order = np.argsort(whole, kind="stable")
         self._whole = whole[self._whole_order]
         # Most n-grams of a training text are in no held-out one: a look at their first bits tells.
@@ -118,6 +121,14 @@ class HeldOutIndex:
         rows = np.repeat(np.arange(len(whole)), counts)
         starts = np.cumsum(counts) - counts
         return rows * len(self.items) + self._whole_order[np.arange(len(rows)) - starts[rows] + first[rows]]
+
+    def _spread(self, words: Words, owners: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return which words are in any of some n-grams of the texts, bool [words]."""
+        steps = np.zeros(len(words.hashes) + 1, np.int64)
+        starts = words.offsets[:-1][owners] + places
+        np.add.at(steps, starts, 1)
+        np.add.at(steps, starts + self._size, -1)
+        return np.cumsum(steps)[:-1] > 0
 
     def _covered(self, groups: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
         """Return how many words n-grams cover, int64 [groups], given their places in ascending order, group by group."""

@@ -1,12 +1,29 @@
 """Pairs of rows that may be near duplicates, and how alike they really are."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from tasks.filters.chunks import chunks_of
 from tasks.filters.near_duplicates.shingles import ShingleSets
 
-_NEIGHBOURS = 4
+FindPairs = Callable[[np.ndarray, np.ndarray], Iterator[np.ndarray]]
+"""Given every row's keys in the bands, uint64 [bands, rows], and its own, uint64 [rows], yields pairs of rows, int32 [n, 2]."""
+
+NEIGHBOURS = 4
+"""Rows after a row in its bucket that it is compared with."""
 _CHUNK_SHINGLES = 1 << 20
+
+
+def pairs_here(bands: np.ndarray, keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs of rows that share a bucket, band by band.
+
+    Args:
+        bands: Every row's key in every band, uint64 [bands, rows].
+        keys: Every row's own key, uint64 [rows].
+    """
+    for band in bands:
+        yield rows_of_one_bucket(band, keys)
 
 
 def rows_of_one_bucket(band: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -26,7 +43,7 @@ def rows_of_one_bucket(band: np.ndarray, keys: np.ndarray) -> np.ndarray:
     rows, buckets = order[shared].astype(np.int32), ordered[shared]
     rows = rows[np.lexsort((keys[rows], buckets))]
     pairs = []
-    for distance in range(1, _NEIGHBOURS + 1):
+    for distance in range(1, NEIGHBOURS + 1):
         together = buckets[distance:] == buckets[:-distance]
         pairs.append(np.stack([rows[:-distance][together], rows[distance:][together]], axis=1))
     return np.concatenate(pairs)

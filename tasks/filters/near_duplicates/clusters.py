@@ -1,5 +1,7 @@
 """Which rows belong together, and which of them stays: union-find over pairs, a survivor that no order of rows changes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -20,19 +22,20 @@ class Clusters:
         while not np.array_equal(above := self.roots[self.roots], self.roots):
             self.roots[:] = above
 
-    def survivors(self, scores: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """Return the row that stays of every row's cluster: of the best score, and among equal ones the lowest key, int32 [rows].
+    def survivors(self, best_first: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the best row of every row's cluster, int32 [rows].
 
         Args:
-            scores: How good every row is, more is better, float64 [rows].
-            keys: Every row's own key, uint64 [rows].
+            best_first: Given which rows are not alone, bool [rows], returns the places of these among themselves, best first.
         """
         survivors = np.arange(len(self.roots), dtype=np.int32)
         sizes = np.bincount(self.roots, minlength=len(self.roots))
-        members = np.flatnonzero(sizes[self.roots] > 1)
-        order = members[np.lexsort((keys[members], -scores[members], self.roots[members]))]
-        clusters, first = np.unique(self.roots[order], return_index=True)
-        survivors[order] = order[first][np.searchsorted(clusters, self.roots[order])]
+        shared = sizes[self.roots] > 1
+        members = np.flatnonzero(shared)
+        if len(members):
+            members = members[best_first(shared)]
+            clusters, best = np.unique(self.roots[members], return_index=True)
+            survivors[members] = members[best][np.searchsorted(clusters, self.roots[members])]
         return survivors
 
 

@@ -62,7 +62,16 @@ def test_a_template_is_no_contamination_but_what_fills_it_is() -> None:
     held_out = index(*(template.format(text) for text in texts))
 
     assert coverages(held_out, template.format("how warm is it in oslo")) == {}
-    assert coverages(held_out, template.format(texts[4]))[4] == 1.0
+    assert coverages(held_out, template.format(f"{texts[4]} with two windows and a view of the sea")) == {}
+    assert coverages(held_out, template.format(texts[4])) == {4: 1.0}
+
+
+def test_within_a_template_words_are_covered_as_they_are_without_it() -> None:
+    template = "Answer the following question about the sums of money that people earn and spend: {}"
+    texts = [QUESTION, OTHER, "How much does a man earn who is paid nine coins an hour and works for six of them each day"]
+    row = " ".join(QUESTION.split()[:12]) + " something else"
+
+    assert coverages(index(*map(template.format, texts)), template.format(row)) == coverages(index(QUESTION), row)
 
 
 def test_a_question_that_is_nothing_but_template_is_compared_whole() -> None:

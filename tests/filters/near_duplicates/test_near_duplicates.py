@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.filters.near_duplicates import NearDuplicates, NearDuplicateSearch
+from tasks.filters.near_duplicates.search import NearDuplicates, NearDuplicateSearch
 
 STORY = "The old copper still in the yard was cleaned twice a year by two men who had known it since they were boys"
 ANSWER = "It was built in 1871 by a coppersmith from the next valley and has been repaired more often than anybody counted"
@@ -20,8 +20,8 @@ def search(folder: Path, rows: list[Row], scores: list[float] | None = None, bat
     with NearDuplicateSearch(folder, threshold=0.7, max_template_share=0.05) as found:
         for first in range(0, len(rows), batch):
             chunk = slice(first, first + batch)
-            found.add([prompt for prompt, _ in rows[chunk]], [answer for _, answer in rows[chunk]], quality[chunk], keys[chunk])
-        return found.find()
+            found.add([prompt for prompt, _ in rows[chunk]], [answer for _, answer in rows[chunk]], keys[chunk])
+        return found.find(lambda chosen: np.lexsort((keys[chosen], -quality[chosen])))
 
 
 def hash_of(row: Row) -> int:
