@@ -71,7 +71,8 @@ def compare_models(
         config.placement.judging_prompts,
         settings=settings,
         prompts=prompts,
-        **{name: evaluations[name] for name in ("teacher_evaluation", "student_evaluation")},
+        teacher_evaluation=evaluations["teacher_evaluation"],
+        student_evaluation=evaluations["student_evaluation"],
     )
     return _judge(stages, config, config.judge, settings, SIDES, judge, asked, "preferences") if asked.counts["train"] else None
 

@@ -62,6 +62,8 @@ def evaluation(
         "evaluation",
         name,
         {"name": name, "tasks": {}, "serving": serving.model_dump()},
+        prompts=(),
+        counts=None,
         predictions=[answered(asked, score) for asked, score in zip(prompts, scores, strict=True)],
         latencies=[seconds * (1 + number / 1e6) for number in range(50)],
         temperature=temperature,
