@@ -24,6 +24,7 @@ from tasks.core.caching import Stage
 from tasks.core.records import ANSWERED_PROMPTS, PROMPTS
 from tasks.core.tables import TableWriter, read_table, to_arrow, write_table
 from tasks.dataset import DatasetSettings, curate
+from tasks.filters.near_duplicates.candidates import pairs_here
 
 ROWS = int(os.environ.get("CURATION_ROWS", "100000"))
 REFERENCE_ROWS = 5_000
@@ -116,7 +117,9 @@ def _measure(what: str, folder: str) -> dict[str, float]:
         _chain_of_documents(rows)
         return {"rate": len(rows) / (time.process_time() - started)}
     before, started = _peak(), time.process_time()
-    dataset = curate.fn(settings=DatasetSettings(min_keep_ratio=0), store=handles["prompts"].store, **handles)
+    dataset = curate.fn(
+        settings=DatasetSettings(min_keep_ratio=0), store=handles["prompts"].store, find_pairs=pairs_here, **handles
+    )
     seconds = time.process_time() - started
     if sum(dataset.counts[name] for name in ("kept", "rejected")) != ROWS or dataset.counts["rejected"] < ROWS // 25:
         raise ValueError(f"{dataset.counts} of {ROWS} rows; wanted a twentieth of them rejected")

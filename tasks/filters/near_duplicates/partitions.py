@@ -67,7 +67,11 @@ def pair_partition(store: Store, folder: str, partition: int) -> None:
     files = [str(store.local_path(f"{place}-band-{band:02d}.parquet")) for band in range(BANDS)]
     with tempfile.TemporaryDirectory(dir=store.scratch("near_duplicates")) as scratch:
         found = Path(scratch) / "pairs.parquet"
-        settings = {"memory_limit": _MEMORY, "temp_directory": f"{scratch}/spill", "autoinstall_known_extensions": "false"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": f"{scratch}/spill",
+            "autoinstall_known_extensions": False,
+        }
         with duckdb.connect(config=settings) as connection:
             following = ", ".join(f"lead(row, {distance}) OVER bucket" for distance in range(1, NEIGHBOURS + 1))
             connection.execute(
