@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from prefect import get_client
 from prefect.states import Crashed
 
 from flows.child_runs import run_deployed
+from flows.curation import curate_dataset
 from flows.recipe import load_recipe
 from tasks.core.caching import find_finished
 from tasks.core.errors import GivenUpError
-from tasks.core.records import ANSWERED_PROMPTS
+from tasks.core.records import ANNOTATIONS, ANSWERED_PROMPTS
 from tasks.core.recovery import RecoverySettings
 from tasks.core.tables import read_table
+from tasks.dataset import DatasetSettings
 from tasks.generating.spans import Span
 from tasks.generations import generate
+from tasks.model import ModelSettings, prepare_model
+from tasks.prompts import prepare_prompts
+from tasks.sources.settings import PromptsSettings
 from tests.flows.generating import committed_shards, descendants, finish, generation, wait_until
 from tests.models import tiny_model
 from tests.prefect_stack import PrefectServer
@@ -67,6 +73,33 @@ def test_partitions_are_runs_of_their_own_and_a_killed_one_is_run_again(server: 
     assert [row["text"] for row in read_table(made, ANSWERED_PROMPTS)] == [row["prompt"] for row in numbered(600)]
     assert sorted(run["run_count"] for run in runs) == [1, 2]
     assert len(committed_keys(store)) == len(set(committed_keys(store))) == 600
+
+
+def test_near_duplicates_are_searched_by_runs_on_the_pool_with_the_result_of_one_process(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(500)]
+    rows = [{"prompt": " ".join(random.choice(words, 30)), "answer": " ".join(random.choice(words, 30))} for _ in range(60)]
+    rows += [{"prompt": f"{row['prompt']} again", "answer": row["answer"]} for row in rows[:20]]
+    kept = []
+    for place, runtime in (("here", {}), ("pool", {"partitions": 2, "partition_deployment": "curation-partition/cpu"})):
+        folder = tmp_path / place
+        folder.mkdir()
+        (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        prompts = PromptsSettings(train=(str(folder / "rows.jsonl"),), reference_field="answer")
+        asked = prepare_prompts.fn(settings=prompts, store=str(folder))
+        student = prepare_model.fn(settings=ModelSettings(source=str(tiny_model(folder / "model"))), store=str(folder))
+        curation = DatasetSettings.model_validate(
+            {"min_examples": 1, "filters": {"decontamination": {"mode": "off"}}, "runtime": runtime}
+        )
+        with server.client_settings(), server.worker("cpu", "--limit", "2"):
+            dataset = curate_dataset(settings=curation, store=str(folder), prompts=asked, student=student)
+        kept.append({row["id"]: row["reasons"] for row in read_table(dataset, ANNOTATIONS)})
+
+    assert kept[0] == kept[1]
+    assert ["near_duplicate"] in kept[0].values()
+    assert len(server.flow_runs("COMPLETED", flow="curation-partition")) == 2
 
 
 def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ _RESERVED = {LEDGER, MIRRORS, JOURNALS, RESULTS, PARTITIONS, PROBES, "batches"}
 _IN_ARTIFACT = re.compile(rf"({ARTIFACT_KEY.pattern})/(.+)")
 _ATTEMPT_FILE = re.compile(r"[0-9a-f]{8}/.+")
 _DAMAGED = re.compile(r"damaged-[0-9a-f]{8}\.json")
-_PARTITION_FILE = re.compile(r"([^/]+)/(plan|\d+)\.json")
+_PARTITION_FILE = re.compile(r"([^/]+)/(?:(?:plan|\d+)\.json|\d+-(?:band-\d+|pairs)\.parquet)")
 _PROBE = re.compile(r"[0-9a-f]{32}")
 _SHARD = re.compile(rf"{LEDGER}/([0-9a-f]{{16}})/rows/[0-9a-f]{{16}}\.parquet")
 
@@ -83,7 +83,7 @@ class Layout:
         self.journals: dict[str, list[StoredObject]] = defaultdict(list)
         """How far attempts came, by the key of the artefact that they were to make."""
         self.partitions: dict[str, list[StoredObject]] = defaultdict(list)
-        """Plans and reports of partitions by their folder."""
+        """Plans, reports and pairs of partitions by their folder."""
         self.results: list[StoredObject] = []
         self.probes: list[StoredObject] = []
         self.keys: set[str] = set()

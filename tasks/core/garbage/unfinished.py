@@ -24,7 +24,7 @@ def find_besides(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece
 
 
 def find_partitions(store: Store, layout: Layout, limits: Limits) -> Iterator[Piece]:
-    """Yield plans and reports of partitions that nobody will read again."""
+    """Yield plans, reports and pairs of partitions that nobody will read again."""
     for folder, objects in layout.partitions.items():
         if limits.is_given_up(*objects):
             yield _folder_piece(store, "partitions", "their run is long over", folder, objects)

@@ -91,6 +91,8 @@ def test_what_runs_leave_beside_artefacts_goes(store_url: str) -> None:
     store.write(f"probe/{PROBE}", b"first")
     store.write("partitions/run/plan.json", b"[]")
     store.write("partitions/run/0000.json", b"{}")
+    store.write("partitions/run/0000-band-03.parquet", b"")
+    store.write("partitions/run/0000-pairs.parquet", b"")
     old = moment(store_url)
     assert found(collect(store_url, old)) == {
         "artefact": {dropped.key},
