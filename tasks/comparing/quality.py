@@ -7,7 +7,7 @@ import numpy as np
 from tasks.comparing.items import Items
 from tasks.metrics import CORPUS_METRICS
 from tasks.metrics.corpus_tests import randomisation_p_value
-from tasks.metrics.intervals import Interval, resampled, wilson
+from tasks.metrics.intervals import NOTHING, Interval, resampled, wilson
 from tasks.metrics.kappa import cohen_kappa
 from tasks.metrics.non_inferiority import judge_retained, required_items
 from tasks.metrics.paired_tests import difference_p_value, holm
@@ -16,7 +16,6 @@ from tasks.renderers.schema import ModelName, Preference, Rates, TaskReport
 from tasks.task_types import TASK_TYPES, TaskType
 
 OPPONENTS: tuple[ModelName, ...] = ("baseline", "teacher")
-_UNKNOWN = Interval(value=0.0)
 
 
 def compare_tasks(items: Items, preferences: Mapping[str, Preference], min_retained: float) -> list[TaskReport]:
@@ -38,7 +37,7 @@ def compare_tasks(items: Items, preferences: Mapping[str, Preference], min_retai
 def compare_scores(scored: Items) -> dict[str, Interval]:
     """Return ``retained``, ``gap_closed`` and ``improvement`` of items that have a primary score; unknown if there are none."""
     if not len(scored):
-        return {"retained": _UNKNOWN, "gap_closed": _UNKNOWN, "improvement": _UNKNOWN}
+        return {"retained": NOTHING, "gap_closed": NOTHING, "improvement": NOTHING}
     student, baseline, teacher = (scored.scores[model] for model in ("student", "baseline", "teacher"))
     return {
         "retained": ratio_interval(student, teacher),

@@ -26,6 +26,10 @@ class Interval(BaseModel):
     high: float | None = None
 
 
+NOTHING = Interval(value=0.0)
+"""What stands for a comparison of which nothing is known: there was nothing to compare, or to divide by."""
+
+
 def wilson(successes: float, trials: int) -> Interval:
     """Return a proportion with Wilson's score interval (Wilson 1927), which stays in [0, 1] and is honest near its ends.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tasks.metrics.intervals import Interval
+from tasks.metrics.intervals import NOTHING, Interval
 from tasks.metrics.score_statistic import score_statistic
 
 _FINE, _COARSE = (64, 4), (8, 8)
@@ -57,7 +57,7 @@ def ratio_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     items = np.asarray([ours, theirs], dtype=float)
     means = items.mean(axis=1)
     if means[1] <= 0:
-        return Interval(value=0.0)
+        return NOTHING
     low, high = _inverted_ratio(items, means, np.array([1.0, 0.0]), np.array([0.0, 1.0]), 0.0)
     return Interval(value=float(means[0] / means[1]), low=low, high=high)
 
@@ -78,7 +78,7 @@ def gap_closed_interval(student: np.ndarray, baseline: np.ndarray, teacher: np.n
     means = items.mean(axis=1)
     closed, gap = np.array([1.0, -1.0, 0.0]), np.array([0.0, -1.0, 1.0])
     if gap @ means <= 0:
-        return Interval(value=0.0)
+        return NOTHING
     low, high = _inverted_ratio(items, means, closed, gap, -_QUARTER_TURN)
     value = float(closed @ means / (gap @ means))
     return Interval(value=value, low=low, high=high) if low is not None and high is not None else Interval(value=value)

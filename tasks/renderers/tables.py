@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
-from tasks.metrics.intervals import Interval
+from tasks.metrics.intervals import NOTHING, Interval
 from tasks.renderers.charts.scales import Written
 from tasks.renderers.formats import UNKNOWN, bounds
 from tasks.renderers.schema import ModelName, Outcome
@@ -61,7 +61,7 @@ def written(cell: Cell) -> str:
 
 def measured(interval: Interval | None, form: Written) -> Cell:
     """Return a value with its 95 % interval; a dash where it is not known."""
-    return Cell(UNKNOWN) if interval is None else Cell(form(interval.value), bounds(interval, form))
+    return Cell(UNKNOWN) if interval in {None, NOTHING} else Cell(form(interval.value), bounds(interval, form))
 
 
 def known(value: float | None, form: Written) -> Cell:

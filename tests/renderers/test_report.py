@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
+from tasks.metrics.intervals import NOTHING
+from tasks.renderers.facts.quality import totals_table
 from tasks.renderers.html import render_html
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import Report
@@ -159,6 +161,15 @@ def test_what_is_not_known_is_a_dash_or_left_out(losses: Path) -> None:
         assert name not in page.text
     assert "The recipe gives no prices" in page.text
     assert {"#earlier", "#completions"}.isdisjoint(page.links)
+
+
+def test_what_could_not_be_compared_is_a_dash_and_not_nothing_retained(losses: Path) -> None:
+    unknown = {"retained": NOTHING, "gap_closed": NOTHING, "improvement": NOTHING}
+    earlier = [run.model_copy(update={"retained": NOTHING}) for run in sample_report().earlier]
+    report = minimal_report().model_copy(update={**unknown, "earlier": earlier})
+
+    assert [row[1].text for row in totals_table(report).rows] == ["-", "-", "-"]
+    assert "Earlier runs" in Page(render_html(report, losses)).text
 
 
 def test_every_link_leads_to_a_part_of_the_page(page: Page, losses: Path) -> None:

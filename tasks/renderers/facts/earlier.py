@@ -1,6 +1,6 @@
 """The report beside earlier ones of the same name: is the recipe getting better?"""
 
-from tasks.metrics.intervals import Interval
+from tasks.metrics.intervals import NOTHING, Interval
 from tasks.renderers.charts.dots import DotRow, draw_dots
 from tasks.renderers.facts.quality import scored_tasks
 from tasks.renderers.facts.verdict import VERDICTS
@@ -33,11 +33,13 @@ def earlier_table(report: Report) -> Table:
     return Table("Runs of this recipe", columns, rows)
 
 
-def earlier_figure(report: Report) -> Figure:
-    """Return what each run retained, oldest first."""
+def earlier_figure(report: Report) -> Figure | None:
+    """Return what each run retained, oldest first; None where no run has anything that could be retained."""
     runs = sorted(report.earlier, key=lambda run: run.created_at)[-_MOST_RUNS:]
-    rows = [DotRow(_date(run.created_at), [("earlier", run.retained)]) for run in runs]
-    rows.append(DotRow("this run", [("student", report.retained)]))
+    rows = [DotRow(_date(run.created_at), [("earlier", run.retained)]) for run in runs if run.retained != NOTHING]
+    rows += [DotRow("this run", [("student", report.retained)])] if report.retained != NOTHING else []
+    if not rows:
+        return None
     items = {run.items for run in report.earlier} | {report.items}
     same = "" if len(items) == 1 else " The runs were tested on different numbers of items: compare them with care."
     return Figure(
