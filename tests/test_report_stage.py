@@ -24,6 +24,7 @@ DATASET = {
             "marginal": 0,
             "independent": 2,
             "seconds": 1,
+            "notes": {"held_out": {"test": 60}},
             "wanted": False,
         },
     ],

@@ -136,6 +136,8 @@ class FunnelStep(Part):
     seconds: float
     wanted: bool
     """The user asked for these drops by number, as in a quota."""
+    notes: dict[str, Any] = {}
+    """What the filter has to say beside: its threshold, the closest pairs that it found, the sizes of groups."""
 
 
 class RejectedExample(Part):
