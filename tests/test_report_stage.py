@@ -31,6 +31,7 @@ DATASET = {
     "examples": [{"reasons": ["empty"], "prompt": "Why?", "completion": ""}],
     "labels_before": {"label 0": 9},
     "labels_after": {"label 0": 8},
+    "contamination": {"held_out": {"test": {"texts": 60, "repeated": 2}}},
 }
 
 
@@ -95,7 +96,7 @@ def test_the_curation_is_shown_as_its_record_tells_it(tmp_path: Path) -> None:
     assert (report.curation.answers, report.curation.kept) == (9, 8)
     assert [step.filter for step in report.curation.funnel] == ["empty", "decontamination"]
     assert report.curation.examples[0].reasons == ["empty"]
-    assert "2 training rows are close to test prompts and were kept" in " ".join(report.caveats)
+    assert "Most of 2 test prompts stands in rows that the student was trained on" in " ".join(report.caveats)
 
 
 def test_earlier_reports_of_the_same_name_are_listed_newest_first(tmp_path: Path) -> None:

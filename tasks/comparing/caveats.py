@@ -10,7 +10,6 @@ from tasks.teachers.serving import Serving
 
 _SPEED_ONLY = ("engine", "endpoint")
 """Settings of an evaluation that decide speed and memory, and not what is asked."""
-_OVERLAPS = ("decontamination",)
 
 
 def find_caveats(
@@ -76,16 +75,10 @@ def _incomplete_answers(items: Items) -> Iterator[str]:
 
 
 def _seen_in_training(curation: Curation) -> Iterator[str]:
-    for step in curation.funnel:
-        if step.filter in _OVERLAPS and step.mode == "annotate" and step.independent:
-            yield (
-                f"{step.independent} training rows are close to test prompts and were kept, as the mode of "
-                f"dataset.filters.{step.filter} is annotate: scores may be too high."
-            )
-    if curation.funnel and not any(step.filter in _OVERLAPS for step in curation.funnel):
+    if repeated := curation.repeated_test_prompts:
         yield (
-            "Nobody looked whether training rows are close to test prompts, as dataset.filters.decontamination is off: scores "
-            "may be too high."
+            f"Most of {repeated} test prompts stands in rows that the student was trained on (the dataset's record lists which, "
+            "under contamination; dataset.filters.decontamination leaves such rows out): scores may be too high."
         )
 
 

@@ -157,6 +157,8 @@ class Curation(Part):
     examples: list[RejectedExample]
     labels_before: dict[str, int]
     labels_after: dict[str, int]
+    repeated_test_prompts: int
+    """Test prompts most of which stands in a row that the student is trained on."""
 
 
 class SideBySide(Part):

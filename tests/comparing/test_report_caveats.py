@@ -10,7 +10,7 @@ from tests.comparing.artifacts import artifact
 from tests.comparing.models import answered, make_items, prompt, serving
 
 MODELS: tuple[ModelName, ...] = ("teacher", "baseline", "student")
-CURATION = Curation(answers=0, kept=0, funnel=[], examples=[], labels_before={}, labels_after={})
+CURATION = Curation(answers=0, kept=0, funnel=[], examples=[], labels_before={}, labels_after={}, repeated_test_prompts=0)
 PRICED = Costs(
     teacher_per_1k_requests=2, student_per_1k_requests=1, distillation=None, break_even_requests=None, machine_seconds={}
 )

@@ -75,6 +75,7 @@ CURATION = Curation(
     ],
     labels_before={"card_arrival": 1_480, "exchange_rate": 802, "refund_not_showing_up": 640},
     labels_after={"card_arrival": 1_301, "exchange_rate": 790, "refund_not_showing_up": 412},
+    repeated_test_prompts=3,
 )
 CASES = [
     SideBySide(

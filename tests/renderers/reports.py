@@ -168,7 +168,9 @@ def minimal_report() -> Report:
                 break_even_requests=None,
                 machine_seconds={},
             ),
-            "curation": Curation(answers=0, kept=0, funnel=[], examples=[], labels_before={}, labels_after={}),
+            "curation": Curation(
+                answers=0, kept=0, funnel=[], examples=[], labels_before={}, labels_after={}, repeated_test_prompts=0
+            ),
             "side_by_side": [],
             "caveats": [],
             "earlier": [],
