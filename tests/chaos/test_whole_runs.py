@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from flows.recipe import load_recipe
+from flows.verdict import STATE_NAMES
 from tasks.core.artifact import Artifact, artifact_by_fingerprint, find_artifact, open_file, open_folder, read_record
 from tasks.core.records import ANSWERED_PROMPTS, EXAMPLES, PREDICTIONS
 from tasks.core.storage import open_store
@@ -43,6 +44,7 @@ CHANGES = [
     "recovery.max_errors=1000",
     "generations.runtime.recovery={first_wait_seconds: 1, longest_wait_seconds: 5, max_preemptions: 1000, max_errors: 1000}",
 ]
+VERDICTS = set(STATE_NAMES.values())
 LONGEST_PAUSE_SECONDS = 12.0
 LONGEST_RUN_SECONDS = 1800
 
@@ -153,14 +155,14 @@ def test_disturbed_runs_end_with_the_artefacts_of_an_undisturbed_one(
     with machines_for(server) as machines:
         began = time.monotonic()
         run = start(server, recipe, f"{bucket}/undisturbed")
-        until(lambda: state_of(server, run) == "Completed", "the undisturbed run", LONGEST_RUN_SECONDS)
+        until(lambda: state_of(server, run) in VERDICTS, "the undisturbed run", LONGEST_RUN_SECONDS)
         undisturbed = report_of(f"{bucket}/undisturbed")
         print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
 
         while kills.total() < KILLS:
             store, began = f"{bucket}/{len(seconds):03d}", time.monotonic()
             run = start(server, recipe, store)
-            while (state := state_of(server, run)) != "Completed":
+            while (state := state_of(server, run)) not in VERDICTS:
                 assert state not in {"Failed", "Cancelled"}, f"{state}: {server.read(run).state}"
                 assert time.monotonic() - began < LONGEST_RUN_SECONDS, f"it does not end; {dict(kills)}"
                 time.sleep(chance.uniform(0, LONGEST_PAUSE_SECONDS))
@@ -193,7 +195,7 @@ def require_the_same(made: Artifact, undisturbed: Artifact) -> None:
         ],
         "dataset": lambda artifact: [(row["id"], row["completion"]) for row in read_table(artifact, EXAMPLES)],
         "student": lambda artifact: (open_folder(artifact, WEIGHTS) / "model.safetensors").read_bytes(),
-        "student_evaluation": lambda artifact: [(row["id"], row["answer"]) for row in read_table(artifact, PREDICTIONS)],
+        "student_evaluation": lambda artifact: [(row["id"], row["completion"]) for row in read_table(artifact, PREDICTIONS)],
     }
     for name, read in reads.items():
         assert read(ours[name]) == read(theirs[name]), name
