@@ -61,7 +61,7 @@ def written(cell: Cell) -> str:
 
 def measured(interval: Interval | None, form: Written) -> Cell:
     """Return a value with its 95 % interval; a dash where it is not known."""
-    return Cell(UNKNOWN) if interval in {None, NOTHING} else Cell(form(interval.value), bounds(interval, form))
+    return Cell(UNKNOWN) if interval is None or interval == NOTHING else Cell(form(interval.value), bounds(interval, form))
 
 
 def known(value: float | None, form: Written) -> Cell:
