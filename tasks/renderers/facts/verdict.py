@@ -23,7 +23,7 @@ def reason(report: Report) -> str:
         deciding = [condition.name for condition in report.conditions if condition.outcome == outcome]
         said = {"pass": "met", "fail": "not met", "inconclusive": "undecided"}[outcome]
         names = "" if report.verdict == "promote" else f": {', '.join(deciding)}"
-        text = f"{len(deciding)} of {len(report.conditions)} conditions are {said}{names}"
+        text = f"{len(deciding)} of {len(report.conditions)} conditions {'is' if len(deciding) == 1 else 'are'} {said}{names}"
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
