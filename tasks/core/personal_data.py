@@ -77,10 +77,7 @@ def black_out(text: str) -> tuple[str, Counter[str]]:
 
 
 def _has_one(needles: tuple[str, ...], text: str) -> bool:
-    for needle in needles:  # noqa: SIM110 - a third of the time of any()
-        if needle in text:
-            return True
-    return False
+    return any(map(text.__contains__, needles))  # a generator would take three times as long
 
 
 def _replace(kind: Kind, text: str, found: Counter[str]) -> str:

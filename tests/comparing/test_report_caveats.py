@@ -1,6 +1,7 @@
 """Caveats: what is told where the comparison is less than fair or whole, and nothing where it is both."""
 
 from pathlib import Path
+from typing import Any
 
 from tasks.comparing.caveats import find_caveats
 from tasks.core.artifact import Record, read_record
@@ -16,7 +17,7 @@ PRICED = Costs(
 )
 
 
-def caveats(store: Path, temperature: float = 0.0, **changes: object) -> str:
+def caveats(store: Path, temperature: float = 0.0, **changes: Any) -> str:
     """Return the caveats on two items, with some of what they are found in changed."""
     items = make_items([prompt(number, "MATH", "4") for number in range(2)], {model: [1.0, 1.0] for model in MODELS})
     records: dict[ModelName, Record] = {
@@ -24,8 +25,15 @@ def caveats(store: Path, temperature: float = 0.0, **changes: object) -> str:
         for model in MODELS
     }
     same: dict[ModelName, Serving] = {model: serving(0.1) for model in MODELS}
-    given = {"items": items, "serving": same, "evaluations": records, "curation": CURATION, "costs": PRICED, **changes}
-    return " ".join(find_caveats(**given))  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "items": items,
+        "serving": same,
+        "evaluations": records,
+        "curation": CURATION,
+        "costs": PRICED,
+        **changes,
+    }
+    return " ".join(find_caveats(**given))
 
 
 def test_a_fair_and_whole_comparison_has_none(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.filters.candidates import answered, reasons
         "Desculpe, mas não posso ajudar.",
         "Het spijt me, maar ik kan je daar niet bij helpen.",
         "Przykro mi, ale nie mogę pomóc.",
-        "Извините, но я не могу помочь с этим.",  # noqa: RUF001 - Cyrillic
+        "Извините, но я не могу вам помочь.",
         "抱歉我无法回答这个问题。",
         "申し訳ありませんが、お答えできません。",
         "죄송하지만 도와드릴 수 없습니다.",

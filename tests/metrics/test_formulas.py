@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,6 @@ def test_a_formula_that_never_ends_is_given_up_and_the_next_is_compared() -> Non
     assert time.monotonic() - started < 100
 
 
-def test_a_formula_is_never_run_as_python(tmp_path: object) -> None:
+def test_a_formula_is_never_run_as_python(tmp_path: Path) -> None:
     assert not same_formula(f"__import__('pathlib').Path('{tmp_path}/made').touch()", "1")
-    assert not list(tmp_path.iterdir())  # type: ignore[attr-defined]
+    assert not list(tmp_path.iterdir())

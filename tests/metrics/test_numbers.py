@@ -18,7 +18,7 @@ from tasks.metrics.numbers import final_answer, same_value
         ("Answer: 72 apples", "72"),
         ("It is 8, I thought.\n**Answer: 1/2**", "0.5"),
         ("Answer: I think it is a total of 5 (five)", "5"),
-        ("Answer: x = −5", "-5"),  # noqa: RUF001
+        ("Answer: x = \N{MINUS SIGN}5", "-5"),
         ("so \\boxed{\\frac{1}{2}} and not 3", "0.5"),
         ("so \\boxed{x^{2}+1}.", "x^{2}+1"),
         ("\\boxed{5\\text{ cm}}", "5"),

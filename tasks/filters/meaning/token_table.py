@@ -64,9 +64,9 @@ def _locate(weights: Path) -> tuple[Path, str]:
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(weights))
     embeddings = model.get_input_embeddings()
     name = next(name for name, module in model.named_modules() if module is embeddings) + ".weight"
-    names = (name, name.removeprefix(f"{model.base_model_prefix}."))  # some files leave the prefix out
+    names = {name, name.removeprefix(f"{model.base_model_prefix}.")}  # some files leave the prefix out
     for file in sorted(weights.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
-            if found := [key for key in tensors.keys() if key in names]:  # noqa: SIM118 - it is no mapping
-                return file, found[0]
+            if found := names.intersection(tensors.keys()):
+                return file, found.pop()
     raise ModelError(f"no file of {weights} has the input embeddings {name!r}; save the model anew as safetensors")

@@ -20,6 +20,16 @@ from tasks.filters.near_duplicates.signatures import BANDS
 
 _MEMORY = "1GB"
 _PAIRS = pa.schema([("left", pa.int32()), ("right", pa.int32())])
+_FIND_PAIRS = """
+    WITH bands AS (SELECT filename, key, row, row_key FROM read_parquet($files, filename = true)),
+    neighbours AS (
+        SELECT row AS "left", unnest(list(row) OVER bucket) AS "right" FROM bands
+        WINDOW bucket AS (
+            PARTITION BY filename, key ORDER BY row_key ROWS BETWEEN 1 FOLLOWING AND $neighbours FOLLOWING
+        )
+    )
+    SELECT DISTINCT "left", "right" FROM neighbours ORDER BY ALL
+"""
 
 
 class PartitionedPairs:
@@ -73,20 +83,8 @@ def pair_partition(store: Store, folder: str, partition: int) -> None:
             "autoinstall_known_extensions": False,
         }
         with duckdb.connect(config=settings) as connection:
-            following = ", ".join(f"lead(row, {distance}) OVER bucket" for distance in range(1, NEIGHBOURS + 1))
-            connection.execute(
-                f"""
-                COPY (
-                    WITH bands AS (SELECT filename, key, row, row_key FROM read_parquet($files, filename = true)),
-                    neighbours AS (
-                        SELECT row AS "left", unnest([{following}]) AS "right" FROM bands
-                        WINDOW bucket AS (PARTITION BY filename, key ORDER BY row_key)
-                    )
-                    SELECT DISTINCT "left", "right" FROM neighbours WHERE "right" IS NOT NULL ORDER BY ALL
-                ) TO '{found}' (FORMAT parquet, COMPRESSION zstd)
-                """,  # noqa: S608 - the only text put in is our own
-                {"files": files},
-            )
+            pairs = connection.sql(_FIND_PAIRS, params={"files": files, "neighbours": NEIGHBOURS})
+            pairs.write_parquet(str(found), compression="zstd")
         store.upload(found, _pairs_key(folder, partition))
 
 
