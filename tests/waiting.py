@@ -25,4 +25,11 @@ def until(found: Callable[[], Found | None], what: str, seconds: float = 120) ->
 
 def are_gone(processes: Sequence[psutil.Process]) -> bool:
     """Whether all of these processes have ended."""
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    return all(map(_is_gone, processes))
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE or not process.is_running()
+    except psutil.NoSuchProcess:  # it ended between two looks
+        return True
