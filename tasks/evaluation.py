@@ -28,7 +28,7 @@ from tasks.teachers.loads import LoadPlan, shortfalls
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptTooLong
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=4)
+STAGE = Stage("evaluation", version=5)
 LATENCIES_FILE = "latencies.json"
 
 

@@ -92,7 +92,7 @@ def test_an_endpoint_is_named_scored_and_timed_and_its_memory_is_not_made_up(tmp
     assert summary["tasks"]["CLASSIFICATION"]["metrics"]["accuracy"] == 0.75
     assert summary["tasks"]["CLASSIFICATION"]["rates"] == {"invalid": 0.25, "truncated": 0, "repeated": 0}
     serving = serving_of(made)
-    assert (serving.peak_memory_bytes, serving.weight_bytes, serving.kv_bytes_per_token, serving.dtype) == (None,) * 4
+    assert (serving.memory, serving.peak_memory_bytes, serving.dtype) == (None,) * 3
     assert (serving.cost_per_1k_requests, serving.energy_joules_per_item) == (None, None)
     assert serving.items_per_second > 0
     assert serving.tokens_per_second == pytest.approx(5 * serving.items_per_second)

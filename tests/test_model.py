@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tasks.core.artifact import RECORD
 from tasks.core.errors import ModelError, SettingsError
 from tasks.core.storage import open_store
-from tasks.core.weights import WEIGHTS, locate_weights, refuse_code
+from tasks.core.weights import WEIGHTS, loaded_weight_bytes, locate_weights, refuse_code, weight_bytes
 from tasks.model import STAGE, ModelSettings, prepare_model
 from tests.models import tiny_model
 
@@ -105,6 +107,15 @@ def test_an_adapter_which_has_another_model_loaded_is_refused(tmp_path: Path) ->
 
     with pytest.raises(ModelError, match="merge the adapter"):
         refuse_code(folder)
+
+
+def test_weights_take_what_the_engines_number_format_takes_and_quantised_ones_what_they_take(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path)  # in float32
+    loaded = loaded_weight_bytes(folder, value_bytes=4)
+    save_file({"packed": torch.zeros(10, 100, dtype=torch.int8)}, folder / "quantised.safetensors", metadata={"format": "pt"})
+
+    assert 0 < weight_bytes(folder) - 1000 - loaded < 0.1 * loaded, "files have headers"
+    assert loaded_weight_bytes(folder, value_bytes=2) == loaded // 2 + 1000
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000])

@@ -9,6 +9,7 @@ from tasks.core.errors import DataError
 from tasks.core.records import Prompt
 from tasks.renderers.schema import Report
 from tasks.report import STAGE, ReportSettings, make_report, read_report, report_file
+from tasks.teachers.serving import ServingMemory
 from tests.comparing.artifacts import artifact, evaluation, interrupted
 from tests.comparing.models import prompt, right_until, serving
 
@@ -65,6 +66,31 @@ def test_models_that_run_here_are_compared_in_every_respect(tmp_path: Path) -> N
     assert report.names == {"teacher": "acme/large|x", "baseline": "acme/small", "student": "student:0"}
     assert len(report.side_by_side) == 40
     assert {slice.field for slice in report.slices} == {"prompt length", "label"}
+
+
+def test_the_memory_saved_is_of_what_serving_needs_and_not_of_what_an_engine_took(tmp_path: Path) -> None:
+    large = ServingMemory(
+        weight_bytes=810 << 30, kv_bytes_per_token=516_096, kv_bytes_per_request=4096 * 516_096, request_tokens=4096, requests=64
+    )
+    small = ServingMemory(
+        weight_bytes=15 << 30, kv_bytes_per_token=131_072, kv_bytes_per_request=4096 * 131_072, request_tokens=4096, requests=64
+    )
+    on_gpus = serving(0.1).model_copy(update={"peak_memory_bytes": None})  # any model fills its GPUs there
+    teacher = evaluation(tmp_path, "acme/large|x", LABELS, right_until(40, 60), on_gpus.model_copy(update={"memory": large}))
+    student = evaluation(tmp_path, "student:0", LABELS, right_until(39, 60), on_gpus.model_copy(update={"memory": small}))
+    report = report_on(
+        tmp_path,
+        ReportSettings(min_memory_saving=0.9),
+        teacher_evaluation=teacher,
+        student_evaluation=student,
+    )
+
+    change = next(row.change for row in report.case_study if row.figure == "memory")
+    assert large.total_bytes == (810 << 30) + 64 * 4096 * 516_096  # 126 GiB of keys and values
+    assert change is not None and change.value == pytest.approx(1 - (15 + 32) / (810 + 126))
+    condition = next(condition for condition in report.conditions if condition.name == "memory saved")
+    assert (condition.outcome, condition.found) == ("pass", "95.0%")
+    assert condition.wanted == "at least 90 % of the memory that the teacher needs to serve"
 
 
 def test_of_a_teacher_behind_an_endpoint_only_what_can_be_known_is_told(tmp_path: Path) -> None:

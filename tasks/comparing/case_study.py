@@ -27,16 +27,16 @@ def measure_savings(
         costs: What requests cost.
 
     Returns:
-        ``latency``, ``memory`` and ``cost``: the share that is saved. ``speed_up`` and ``users``: how many times the teacher's
-        figure. An endpoint's memory, and how many users its machine would carry, are not known.
+        ``latency``, ``memory`` and ``cost``: the share that is saved; of memory, what serving needs (``ServingMemory``).
+        ``speed_up`` and ``users``: how many times the teacher's figure. An endpoint's memory, and how many users its machine would carry, are not known.
     """
     teacher, student = serving["teacher"], serving["student"]
     seconds = {model: json.loads(open_file(evaluations[model], _LATENCIES).read_bytes()) for model in ("teacher", "student")}
-    is_ours = teacher.weight_bytes is not None
+    is_ours = teacher.memory is not None
     return {
         "latency": _saved(ratio_of_medians(seconds["student"], seconds["teacher"])),
         "speed_up": ratio_of_medians(seconds["teacher"], seconds["student"]),
-        "memory": _saved_share(student.peak_memory_bytes, teacher.peak_memory_bytes),
+        "memory": _saved_share(_needed_bytes(student), _needed_bytes(teacher)),
         "cost": _saved_cost(costs, teacher, student),
         "users": Interval(value=most_requests(student) / most_requests(teacher)) if is_ours else None,
     }
@@ -71,7 +71,7 @@ def tabulate_case_study(
         CaseRow(
             figure="memory",
             unit="bytes",
-            values={model: each.peak_memory_bytes for model, each in serving.items()},
+            values={model: _needed_bytes(each) for model, each in serving.items()},
             change=saved["memory"],
             reference=0.95,
         ),
@@ -98,6 +98,10 @@ def most_requests(serving: Serving) -> float:
     return max([load.requests_per_second for load in serving.loads], default=serving.items_per_second)
 
 
+def _needed_bytes(serving: Serving) -> int | None:
+    return None if serving.memory is None else serving.memory.total_bytes
+
+
 def _saved(ratio: Interval) -> Interval:
     low, high = ratio.low, ratio.high
     return Interval(value=1 - ratio.value, low=None if high is None else 1 - high, high=None if low is None else 1 - low)
@@ -111,4 +115,4 @@ def _saved_cost(costs: Costs, teacher: Serving, student: Serving) -> Interval | 
     """Return the share of money saved; where no price is known, the share of machine time, as if the machines cost the same."""
     if costs.teacher_per_1k_requests is not None and costs.student_per_1k_requests is not None:
         return _saved_share(costs.student_per_1k_requests, costs.teacher_per_1k_requests)
-    return None if teacher.weight_bytes is None else _saved_share(teacher.items_per_second, student.items_per_second)
+    return None if teacher.memory is None else _saved_share(teacher.items_per_second, student.items_per_second)

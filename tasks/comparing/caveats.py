@@ -42,7 +42,7 @@ def _unequal_machines(serving: Mapping[ModelName, Serving]) -> Iterator[str]:
     if len(set(formats.values())) > 1:
         shown = ", ".join(f"{model} in {dtype}" for model, dtype in formats.items())
         yield f"The models computed in different number formats ({shown}): quality, speed and memory differ for that too."
-    if serving["teacher"].weight_bytes is None:
+    if serving["teacher"].memory is None:
         yield (
             "The teacher runs behind an endpoint: its latency has the network's in it, and its memory and the users that its "
             "machine would carry are not known."
@@ -84,7 +84,7 @@ def _seen_in_training(curation: Curation) -> Iterator[str]:
 
 def _unpriced(serving: Mapping[ModelName, Serving], costs: Costs) -> Iterator[str]:
     is_known = costs.teacher_per_1k_requests is not None and costs.student_per_1k_requests is not None
-    if not is_known and serving["teacher"].weight_bytes is not None:
+    if not is_known and serving["teacher"].memory is not None:
         yield (
             "No price is set for the machines (report.prices): the cost saved is machine time saved, as if both models ran on "
             "machines of one price."

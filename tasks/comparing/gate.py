@@ -50,7 +50,7 @@ def judge_student(
         wanted = f"at least {settings.min_speed_up:g} times as fast as the teacher"
         conditions.append(_floor("speed-up", wanted, settings.min_speed_up, saved["speed_up"], "{:.2f}"))
     if settings.min_memory_saving is not None:
-        wanted = f"at least {_percent(settings.min_memory_saving)} of the teacher's peak memory"
+        wanted = f"at least {_percent(settings.min_memory_saving)} of the memory that the teacher needs to serve"
         conditions.append(_floor("memory saved", wanted, settings.min_memory_saving, saved["memory"], "{:.1%}"))
     return conditions
 

@@ -44,7 +44,8 @@ class ReportSettings(Section):
     """How many times faster the student must answer one request, by the medians; empty: any speed."""
 
     min_memory_saving: float | None = Field(default=None, gt=0, lt=1)
-    """Share of the teacher's peak memory that the student must save; empty: any. Not for a teacher behind an endpoint."""
+    """Share that the student must save of the memory that the teacher needs to serve: weights, and keys and values of the
+    requests at the highest load. Empty: any. Not for a teacher behind an endpoint."""
 
     prices: PriceSettings = PriceSettings()
     """What machines cost, for the costs in the report."""

@@ -17,24 +17,20 @@ _SAMPLE_SECONDS = 0.02
 class PeakMemory:
     """Measures the most memory that a ``with`` block held beyond what was held before, in bytes, by sampling.
 
-    On CUDA it is the devices' used memory, which includes other processes on them. Elsewhere it is the anonymous memory of this
-    process and its children (Linux): weights, caches and buffers. Pages of files, such as mapped weights and the code of
+    On CUDA it is the current device's used memory, which includes other processes on it. Elsewhere it is the anonymous memory of
+    this process and its children (Linux): weights, caches and buffers. Pages of files, such as mapped weights and the code of
     libraries, are not counted: the kernel drops and re-reads them at will.
-
-    Args:
-        devices: How many of the visible CUDA devices do the work, the first ones.
     """
 
-    def __init__(self, devices: int = 1) -> None:
+    def __init__(self) -> None:
         self.peak_bytes = 0
-        self._devices = devices
         self._done = threading.Event()
 
     def __enter__(self) -> Self:
         gc.collect()
         if not has_cuda():
             ctypes.CDLL(None).malloc_trim(0)  # what an earlier model freed must not be handed to this one for nothing
-        self._before = _used_bytes(self._devices)
+        self._before = _used_bytes()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._sampler.start()
         return self
@@ -45,7 +41,7 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, _used_bytes(self._devices) - self._before)
+            self.peak_bytes = max(self.peak_bytes, _used_bytes() - self._before)
 
 
 def held_bytes() -> int:
@@ -53,12 +49,12 @@ def held_bytes() -> int:
     return _anonymous_bytes(os.getpid())
 
 
-def _used_bytes(devices: int) -> int:
+def _used_bytes() -> int:
     if has_cuda():
         import torch
 
-        found = [torch.cuda.mem_get_info(device) for device in range(min(devices, torch.cuda.device_count()))]
-        return sum(total - free for free, total in found)
+        free, total = torch.cuda.mem_get_info()
+        return total - free
     process = psutil.Process()
     return sum(_anonymous_bytes(member.pid) for member in (process, *process.children(recursive=True)))
 

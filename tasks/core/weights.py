@@ -26,6 +26,7 @@ _EXECUTABLE = {
 """Weights in formats that may hold code, and code."""
 
 _DOWNLOADED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+_FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -128,3 +129,23 @@ def _is_built_in(model_type: Any) -> bool:
 def weight_bytes(folder: Path) -> int:
     """Return the size of a model's safetensors files in bytes."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def loaded_weight_bytes(folder: Path, value_bytes: int) -> int:
+    """Return what a model's weights take once they are loaded, in bytes.
+
+    Args:
+        folder: Where its safetensors files are.
+        value_bytes: Size of a number in the format that is computed in. Weights are converted to it on loading; those that are
+            quantised, to 8 bits or less, stay as they are.
+    """
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with file.open("rb") as opened:  # eight bytes that tell the length of a JSON object, which tells where each tensor lies
+            header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                start, end = tensor["data_offsets"]
+                stored = _FLOAT_BYTES.get(tensor["dtype"])
+                total += end - start if stored is None else (end - start) // stored * value_bytes
+    return total

@@ -5,6 +5,8 @@ from typing import Any
 _NOT_KEPT = ("linear_attention", "conv", "mamba", "recurrent")
 """Layers that keep one state of a whole text, however long it is."""
 
+_WINDOW = "sliding_attention"
+
 
 def kv_values_per_layer(config: Any) -> int:
     """Return the numbers that an attention layer keeps of a token.
@@ -26,13 +28,26 @@ def kv_values_per_layer(config: Any) -> int:
     return 2 * (getattr(config, "num_key_value_heads", None) or heads) * head_dim
 
 
-def kv_layers(config: Any) -> int:
-    """Return how many layers keep keys and values of every token; one that looks back over a window keeps them as far as that.
+def kv_values(config: Any, tokens: int) -> int:
+    """Return the numbers that a model keeps of a text.
+
+    A layer that looks back over a window, as the configuration tells, keeps no more than the window; what is kept of a text however
+    long it is, such as the state of a Mamba layer, is not counted.
 
     Args:
         config: The model's configuration, as Transformers reads it.
+        tokens: Length of the text.
     """
-    config = config.get_text_config()
-    kinds = getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None)
-    keeping = sum(kind not in _NOT_KEPT for kind in kinds) if kinds else config.num_hidden_layers
-    return keeping - (getattr(config, "num_kv_shared_layers", None) or 0)  # these read what layers below them keep
+    text_config = config.get_text_config()
+    window = getattr(text_config, "sliding_window", None) or tokens
+    kept = (min(tokens, window) if kind == _WINDOW else tokens for kind in _keeping_layers(text_config))
+    return kv_values_per_layer(config) * sum(kept)
+
+
+def _keeping_layers(config: Any) -> list[str | None]:
+    """Return the kind of each layer that keeps keys and values; None where the configuration tells none."""
+    kinds: list[str | None] = list(
+        getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None) or [None] * config.num_hidden_layers
+    )
+    shared = getattr(config, "num_kv_shared_layers", None) or 0  # the last ones read what layers below them keep
+    return [kind for kind in kinds[: len(kinds) - shared] if kind not in _NOT_KEPT]

@@ -7,6 +7,7 @@ process would count the libraries that it loads and count too much. So the proce
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,11 @@ from tasks.core.progress_lines import LineProgress
 from tasks.core.records import PROMPTS
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
-from tasks.core.weights import weight_bytes
+from tasks.core.weights import loaded_weight_bytes
 from tasks.metrics.intervals import bootstrap_median
 from tasks.teachers.exchange import Completion, ListFeed, Request
 from tasks.teachers.loads import LoadPlan, measure_load
-from tasks.teachers.serving import Load, Serving
+from tasks.teachers.serving import Load, Serving, ServingMemory
 from tasks.teachers.settings import EngineRuntime, Sampling
 
 if TYPE_CHECKING:
@@ -83,10 +84,11 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
     with loading_libraries():
         from tasks.teachers.vllm import Engine
 
-    if not has_cuda():  # on CUDA the engine is a process of its own, and the device's memory is read
+    peak = None if has_cuda() else PeakMemory()
+    if peak is not None:  # on CUDA the engine is a process of its own
         _run_dummy_engine(job.engine)
     items = [prompt for prompt in read_table(job.prompts, PROMPTS) if prompt["split"] == "test"]
-    with PeakMemory(job.engine.gpus) as memory, Engine(job.weights, job.sampling, job.engine, disable_log_stats=False) as engine:
+    with peak or nullcontext(), Engine(job.weights, job.sampling, job.engine, disable_log_stats=False) as engine:
         requests = [
             Request(item["id"], render_prompt(engine.tokenizer, item["messages"], item["text"]), seed=0) for item in items
         ]
@@ -100,7 +102,7 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
             completions = _answer(engine, requests, job.progress)
             seconds = time.monotonic() - started
         texts = engine.decode([row.token_ids for row in completions])
-        dtype, kv_bytes = engine.dtype, engine.kv_bytes_per_token
+        dtype, memory = engine.dtype, _needed_memory(engine, job)
     answers = {
         row.key: Answer(
             text=row.text if row.text is not None else text,
@@ -114,9 +116,8 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
         loads=loads,
         items_per_second=len(items) / seconds,
         tokens_per_second=sum(len(row.token_ids) for row in completions) / seconds,
-        peak_memory_bytes=memory.peak_bytes,
-        weight_bytes=weight_bytes(job.weights),
-        kv_bytes_per_token=kv_bytes,
+        memory=memory,
+        peak_memory_bytes=None if peak is None else peak.peak_bytes,
         energy_joules_per_item=None if energy.joules is None else energy.joules / len(items),
         cost_per_1k_requests=None,
         dtype=dtype,
@@ -164,6 +165,17 @@ def _measure_loads(engine: "Engine", requests: list[Request], job: MeasuringJob)
         loads.append(found[0])
         latencies = latencies or found[1]  # of the first concurrency, which is 1
     return loads, latencies
+
+
+def _needed_memory(engine: "Engine", job: MeasuringJob) -> ServingMemory:
+    tokens = job.sampling.context_tokens
+    return ServingMemory(
+        weight_bytes=loaded_weight_bytes(job.weights, engine.value_bytes),
+        kv_bytes_per_token=engine.kv_bytes(1),
+        kv_bytes_per_request=engine.kv_bytes(tokens),
+        request_tokens=tokens,
+        requests=min(job.loads.levels[-1], engine.max_requests),
+    )
 
 
 def _answer(engine: "Engine", requests: list[Request], progress: Path) -> list[Completion]:

@@ -18,7 +18,7 @@ from tasks.core.errors import EngineDiedError, ModelError
 from tasks.teachers.engine_arguments import engine_arguments
 from tasks.teachers.engine_watch import has_died, own_engines, watch_engine
 from tasks.teachers.exchange import Completion, Feed, Request
-from tasks.teachers.kv_cache import kv_layers, kv_values_per_layer
+from tasks.teachers.kv_cache import kv_values
 from tasks.teachers.logprobs import from_flat, require_unbiased
 from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
 
@@ -147,12 +147,24 @@ class Engine:
         return str(self._engine.vllm_config.model_config.dtype).removeprefix("torch.")
 
     @property
-    def kv_bytes_per_token(self) -> int:
-        """Keys and values that the engine keeps of a token, over all devices together."""
+    def value_bytes(self) -> int:
+        """The size of a number of that format."""
+        return self._engine.vllm_config.model_config.dtype.itemsize
+
+    @property
+    def max_requests(self) -> int:
+        """Requests that the engine takes into one batch; more wait."""
+        return self._engine.vllm_config.scheduler_config.max_num_seqs
+
+    def kv_bytes(self, tokens: int) -> int:
+        """Return the size of the keys and values that the engine keeps of a text, over all devices together.
+
+        Args:
+            tokens: Length of the text.
+        """
         config = self._engine.vllm_config
         value_bytes = kv_cache_dtype_str_to_dtype(config.cache_config.cache_dtype, config.model_config).itemsize
-        model = config.model_config.hf_config
-        return kv_layers(model) * kv_values_per_layer(model) * value_bytes
+        return kv_values(config.model_config.hf_config, tokens) * value_bytes
 
     def decode(self, token_ids: list[list[int]]) -> list[str]:
         """Return the texts of answers without special tokens."""

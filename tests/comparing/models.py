@@ -7,7 +7,7 @@ from tasks.core.records import Message, Prediction, Prompt
 from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import ModelName
 from tasks.task_types import TASK_TYPES
-from tasks.teachers.serving import Load, Quantiles, Serving
+from tasks.teachers.serving import Load, Quantiles, Serving, ServingMemory
 
 
 def prompt(number: int, task: str, reference: str | None, text: str = "?", **tags: str) -> Prompt:
@@ -52,6 +52,19 @@ def right_until(count: int, items: int) -> list[float]:
     return [1.0] * count + [0.0] * (items - count)
 
 
+def memory_of(total: int, requests: int = 4) -> ServingMemory:
+    """Return what a model needs that takes so many bytes in all, half of them for the weights."""
+    weights, tokens = total // 2, 128
+    each = (total - weights) // requests
+    return ServingMemory(
+        weight_bytes=weights,
+        kv_bytes_per_token=each // tokens,
+        kv_bytes_per_request=each,
+        request_tokens=tokens,
+        requests=requests,
+    )
+
+
 def serving(seconds: float, memory: int | None = 400 << 20, price: float | None = None, dtype: str | None = "float32") -> Serving:
     """Return the serving figures of a model that answers one request after the other; without memory, of an endpoint."""
     quantiles = Quantiles(p50=seconds, p95=seconds)
@@ -69,9 +82,8 @@ def serving(seconds: float, memory: int | None = 400 << 20, price: float | None 
         loads=[load, load.model_copy(update={"concurrency": 4, "requests_per_second": 2 / seconds})],
         items_per_second=2 / seconds,
         tokens_per_second=2 / seconds,
+        memory=None if memory is None else memory_of(memory),
         peak_memory_bytes=memory,
-        weight_bytes=memory,
-        kv_bytes_per_token=None,
         energy_joules_per_item=None,
         cost_per_1k_requests=price,
         dtype=dtype,

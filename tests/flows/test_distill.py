@@ -90,7 +90,12 @@ def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
     assert content.items == 12
     assert content.tasks[0].metrics["accuracy"]["teacher"].value > 0.5
     assert content.retained.low is not None
-    assert (content.serving["student"].weight_bytes or 0) < (content.serving["teacher"].weight_bytes or 0)
+    for served in content.serving.values():
+        memory, peak = served.memory, served.peak_memory_bytes
+        assert memory is not None and memory.requests > 1
+        assert peak is not None and peak > memory.total_bytes, "the engine held what serving is said to need, and more"
+    saved = next(row.change for row in content.case_study if row.figure == "memory")
+    assert saved is not None and 0 < saved.value < 1
     assert content.stages["dataset"]["counts"]["train"] > 0
 
 

@@ -67,8 +67,8 @@ def test_the_report_names_the_teacher_and_makes_up_nothing_about_it(run: Run) ->
     assert content.items == 12
     assert content.tasks[0].metrics["accuracy"]["teacher"].value > 0
     assert teacher.latency_seconds.value > 0 and teacher.items_per_second > 0
-    assert (teacher.peak_memory_bytes, teacher.weight_bytes) == (None, None)
-    assert student.peak_memory_bytes and student.weight_bytes
+    assert (teacher.memory, teacher.peak_memory_bytes) == (None, None)
+    assert student.memory and student.peak_memory_bytes
     assert (changes["memory"], changes["cost"], changes["concurrent users"]) == (None, None, None)
     assert changes["latency"] is not None
     assert "behind an endpoint" in report_file(run.report, "md").read_text(encoding="utf-8")

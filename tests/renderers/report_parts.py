@@ -14,7 +14,7 @@ from tasks.renderers.schema import (
     SideBySide,
     TaskReport,
 )
-from tasks.teachers.serving import Load, Quantiles, Serving
+from tasks.teachers.serving import Load, Quantiles, Serving, ServingMemory
 
 NAMES: dict[ModelName, str] = {
     "teacher": "acme/large",
@@ -166,9 +166,14 @@ def serving_figures(*, milliseconds: float, items_per_second: float, memory: int
         ],
         items_per_second=items_per_second,
         tokens_per_second=3 * items_per_second,
+        memory=ServingMemory(
+            weight_bytes=weights << 20,
+            kv_bytes_per_token=23_040,
+            kv_bytes_per_request=128 * 23_040,
+            request_tokens=128,
+            requests=64,
+        ),
         peak_memory_bytes=memory << 20,
-        weight_bytes=weights << 20,
-        kv_bytes_per_token=23_040,
         energy_joules_per_item=milliseconds / 50,
         cost_per_1k_requests=None,
         dtype="bfloat16",

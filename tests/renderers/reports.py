@@ -98,7 +98,7 @@ def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher'
         names=NAMES,
         case_study=[
             case_row("latency", "seconds", (0.0612, 0.0217, 0.0218, 0.0219), about(0.642, 0.011), 0.85),
-            case_row("memory", "bytes", (1_210 << 20, 421 << 20, 422 << 20, 423 << 20), Interval(value=0.65), 0.95),
+            case_row("memory", "bytes", (693 << 20, 351 << 20, 351 << 20, 351 << 20), Interval(value=0.494), 0.95),
             case_row("accuracy kept", "share", (0.912, 0.511, 0.893, 0.872), Interval(value=0.956, low=0.931, high=0.982), 0.92),
             case_row("cost", "money", (0.42, 0.13, 0.13, 0.137), Interval(value=0.675), 0.60),
             case_row("concurrent users", "requests_per_second", (38.5, 120.1, 119.0, 118.4), Interval(value=3.075), 10),
@@ -141,7 +141,7 @@ def minimal_report() -> Report:
     full = sample_report()
     endpoint = full.serving["teacher"].model_copy(
         update={
-            **dict.fromkeys(("peak_memory_bytes", "weight_bytes", "kv_bytes_per_token", "energy_joules_per_item", "dtype")),
+            **dict.fromkeys(("memory", "peak_memory_bytes", "energy_joules_per_item", "dtype")),
             "loads": [],
         }
     )
@@ -159,7 +159,7 @@ def minimal_report() -> Report:
             "names": {"teacher": NAMES["teacher"], "student": NAMES["student"]},
             "case_study": [
                 case_row("latency", "seconds", (0.0195, None, None, 0.0219), Interval(value=-0.12, low=-0.14, high=-0.1), 0.85),
-                case_row("memory", "bytes", (None, None, None, 423 << 20), None, 0.95),
+                case_row("memory", "bytes", (None, None, None, 351 << 20), None, 0.95),
             ],
             "costs": Costs(
                 teacher_per_1k_requests=None,

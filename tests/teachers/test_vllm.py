@@ -91,7 +91,7 @@ def test_the_engine_tells_its_number_format_and_what_it_keeps_of_a_token(engine:
     cache = engine._engine.vllm_config.cache_config
     assert cache.num_gpu_blocks and cache.kv_cache_memory_bytes
     tokens = cache.num_gpu_blocks * cache.block_size
-    assert engine.kv_bytes_per_token == 1024 == cache.kv_cache_memory_bytes // tokens, "as vLLM divides its memory up"
+    assert engine.kv_bytes(1) == 1024 == cache.kv_cache_memory_bytes // tokens, "as vLLM divides its memory up"
 
 
 def test_every_request_is_answered_exactly_once(engine: Engine, requests: list[Request]) -> None:

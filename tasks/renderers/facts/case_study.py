@@ -17,7 +17,7 @@ _FORMS: dict[str, Written] = {
 }
 _NAMES = {
     "latency": ("latency", "one request alone"),
-    "memory": ("memory", "peak while serving"),
+    "memory": ("memory", "weights, keys and values"),
     "accuracy kept": ("accuracy", "primary score, all tasks"),
     "cost": ("cost", "of 1,000 requests"),
     "concurrent users": ("concurrent users", "requests answered, many at once"),

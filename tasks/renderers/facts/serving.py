@@ -1,6 +1,6 @@
 """What serving each model takes: alone, at once, and by the number of requests under way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tasks.renderers.charts.lines import Line, draw_lines
 from tasks.renderers.charts.scales import Written
@@ -17,9 +17,10 @@ def serving_table(report: Report) -> Table:
     wanted: list[tuple[str, str, Callable[[Serving], float | None], Written]] = [
         ("items answered", "all at once", lambda each: each.items_per_second, rate),
         ("output tokens", "all at once", lambda each: each.tokens_per_second, rate),
-        ("peak memory", "", lambda each: each.peak_memory_bytes, size),
-        ("weights", "", lambda each: each.weight_bytes, size),
-        ("cache of a token", "keys and values", lambda each: each.kv_bytes_per_token, size),
+        ("memory to serve", _load_of_memory(serving), lambda each: each.memory and each.memory.total_bytes, size),
+        ("weights", "", lambda each: each.memory and each.memory.weight_bytes, size),
+        ("a token's keys and values", "", lambda each: each.memory and each.memory.kv_bytes_per_token, size),
+        ("peak memory", "of the engine's processes, measured", lambda each: each.peak_memory_bytes, size),
         ("energy of an item", "", lambda each: each.energy_joules_per_item, joules),
     ]
     rows = [[Cell("model"), *(Cell(report.names[model]) for model in models)]]
@@ -91,6 +92,12 @@ def load_figures(report: Report) -> list[Figure]:
     if any(load.first_token_seconds for each in loads.values() for load in each):
         figures.append(figure("Waiting for the first token", waiting, "seconds", lambda load: load.first_token_seconds))
     return figures
+
+
+def _load_of_memory(serving: Sequence[Serving]) -> str:
+    """Return what the memory to serve is for; the models are tested with the same settings, so it is the same load."""
+    loads = sorted({each.memory.load for each in serving if each.memory is not None})
+    return f"weights, keys and values of {' or '.join(loads)}" if loads else ""
 
 
 def _line(model: ModelName, by_load: Mapping[int, Quantiles | float | None]) -> Line:
