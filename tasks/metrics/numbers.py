@@ -1,104 +1,66 @@
-"""The final value in a solution, and whether two values are equal."""
+"""Values as exact fractions, and whether two answers in numbers, words or formulas are equal."""
 
 import re
 from fractions import Fraction
 
-from tasks.metrics.answer_line import ANSWER_MARKER, split_at_last
 from tasks.metrics.formulas import same_formula
 
-_GSM8K_MARKER = re.compile(r"^[ \t]*####", re.MULTILINE)
-_NUMBER = re.compile(
-    r"\\[dt]?frac\s*\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}"
-    r"|(?:(?<![\w)\]}.])[-\u2212])?[$€£]?(?:(?<![\w.,])\d{1,3}(?:,\d{3})+(?!\d)|\d+|(?<!\d)(?=\.\d))(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?!\d))?"
-    r"(?:\s?/\s?\d+(?!\.?\d))?"
-)
 # As long as this and no longer: the value of 1e999999999 would fill the memory.
 _RATIONAL = re.compile(r"[-+]?(?:\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE][-+]?\d{1,3}|/\d{1,64})?")
-_FORMULA = re.compile(r"[\\^_{}()\[\]+*√π]|\b[a-zA-Z]\b")
+_MIXED = re.compile(r"([-+]?)(\d{1,64}) (\d{1,64}/\d{1,64})")
+_BY_ZERO = re.compile(r"/0+$")
+# Letters that are unknowns rather than units make a formula of the number before them.
+_FORMULA = re.compile(r"[\\^_{}()\[\]+*√π]|\b[a-zA-Z]\b|\d[nxyz]\b|\d\s*[,:]\s*-?\d")
 _PROSE = re.compile(r"(?<![\\{a-zA-Z])[a-zA-Z]{2,}")
 _MAX_FORMULA_CHARACTERS = 256
 _WORDS = re.compile(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}")
 _UNITS = re.compile(r"(?<=\d)\s*(?:\^\s*\\circ|\^\s*\{\\circ\}|\\(?:text|mathrm)\s*\{[^{}\d]*\}(?:\^\{?[23]\}?)?)$")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_DECORATION = re.compile(r"\\[,!;: ]|\\left(?![a-z])|\\right(?![a-z])|\\%|\\\$|[$€£%\s]")
-
-
-def final_answer(text: str) -> str | None:
-    """Return the value that a solution ends with.
-
-    It is what stands after the last ``####``, as in GSM8K (Cobbe et al. 2021, arXiv 2110.14168), or in the last ``\\boxed{}``, or
-    after the last ``Answer:``; without any of them the last number.
-
-    Returns:
-        A number as an integer, a decimal or a fraction without thousands separators and units; or a formula as it stands; None if
-        there is no number and nothing is marked.
-    """
-    marked = _marked(text)
-    if marked is None:
-        return _last_number(text)
-    said = marked.strip().strip("$").removesuffix(".").strip()
-    if "=" in said:
-        said = said.rpartition("=")[2].strip()
-    if (value := as_fraction(said)) is not None:
-        return _written(value)
-    return said or None if _is_formula(said) else _last_number(said) or said or None
+_THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\}| )(?=\d{3}(?!\d))")
+_DECORATION = re.compile(r"\\[,!;: ]|\\left(?![a-z])|\\right(?![a-z])|\\%|\\\$|[$€£%]")
+_SPACE_INSIDE = re.compile(r"\s*/\s*|(?<=^[-+])\s+")
 
 
 def same_value(gold: str, answer: str) -> bool:
-    """Return whether two answers are equal: numbers by their exact value (1/2 is 0.5), words as text, formulas as mathematics."""
+    """Return whether two answers are equal: numbers by their exact value (1/2 is 0.5), words as text, formulas as mathematics.
+
+    Of a list of numbers the order does not count: 1, -2 are the roots that -2, 1 are.
+    """
     one, other = as_fraction(gold), as_fraction(answer)
     if one is not None and other is not None:
         return one == other
-    if _bare(gold).casefold() == _bare(answer).casefold():
-        return bool(_bare(gold))
-    return _is_formula(gold) and _is_formula(answer) and same_formula(gold, answer)
+    if _squeezed(gold) == _squeezed(answer):
+        return bool(_squeezed(gold))
+    ones, others = _listed(gold), _listed(answer)
+    if ones and others:
+        return ones == others
+    return is_formula(gold) and is_formula(answer) and same_formula(gold, answer)
 
 
-def _is_formula(text: str) -> bool:
+def is_formula(text: str) -> bool:
     """Return whether a text can be compared as mathematics; words have two letters in a row outside of LaTeX commands."""
     if len(text) > _MAX_FORMULA_CHARACTERS or _PROSE.search(text):
         return False
-    return bool(_FORMULA.search(text)) or as_fraction(text) is not None
+    return bool(_FORMULA.search(text) and re.search(r"\w", text)) or as_fraction(text) is not None
 
 
 def as_fraction(text: str) -> Fraction | None:
-    """Return the exact value of an integer, decimal, fraction or LaTeX fraction, with whatever sign of money or per cent."""
-    bare = _FRACTION.sub(r"\1\2/\3\4", _bare(_UNITS.sub("", text.strip()))).replace("\u2212", "-").removesuffix(".")
-    bare = _THOUSANDS.sub("", bare)
-    if not _RATIONAL.fullmatch(bare) or re.search(r"/0+$", bare):
+    """Return the exact value of an integer, decimal, fraction, LaTeX fraction or mixed number, such as 2 1/2.
+
+    Whatever sign of money or per cent is with it does not count, and neither do thousands separators. None if it is no number.
+    """
+    with_slashes = _FRACTION.sub(r" \1\2/\3\4", _UNITS.sub("", text.strip())).replace("\u2212", "-").removesuffix(".")
+    plain = " ".join(_undecorated(with_slashes).split())
+    bare = _THOUSANDS.sub("", _SPACE_INSIDE.sub(lambda found: found[0].strip(), plain))
+    if _BY_ZERO.search(bare):
         return None
-    return Fraction(bare)
+    if mixed := _MIXED.fullmatch(bare):
+        sign, whole, part = mixed.groups()
+        return (Fraction(whole) + Fraction(part)) * (-1 if sign == "-" else 1)
+    return Fraction(bare) if _RATIONAL.fullmatch(bare) else None
 
 
-def _marked(text: str) -> str | None:
-    for marker in (_GSM8K_MARKER, None, ANSWER_MARKER):
-        found = _last_boxed(text) if marker is None else split_at_last(marker, text)
-        if found:
-            return found if isinstance(found, str) else found[1]
-    return None
-
-
-def _last_boxed(text: str) -> str | None:
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    start += len("\\boxed{")
-    depth = 1
-    for place in range(start, len(text)):
-        depth += (text[place] == "{") - (text[place] == "}")
-        if not depth:
-            return text[start:place]
-    return None
-
-
-def _last_number(text: str) -> str | None:
-    found = _NUMBER.findall(text)
-    value = as_fraction(found[-1]) if found else None
-    return None if value is None else _written(value)
-
-
-def _written(value: Fraction) -> str:
+def written(value: Fraction) -> str:
     """Return a value as an integer, as a decimal where that is exact, or as a fraction."""
     rest = value.denominator
     for prime in (2, 5):
@@ -118,5 +80,15 @@ def _exponent(number: int, prime: int) -> int:
     return count
 
 
-def _bare(text: str) -> str:
+def _listed(text: str) -> list[Fraction]:
+    """Return the numbers of a list that no brackets make a point or an interval, in ascending order; none if it is no list."""
+    values = [as_fraction(part) for part in text.split(",")]
+    return sorted(value for value in values if value is not None) if len(values) > 1 and None not in values else []
+
+
+def _squeezed(text: str) -> str:
+    return "".join(_undecorated(text).casefold().split())
+
+
+def _undecorated(text: str) -> str:
     return _DECORATION.sub("", _WORDS.sub(r"\1", text))

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from tasks.metrics.numbers import final_answer, same_value
+from tasks.metrics.final_answer import final_answer
+from tasks.metrics.numbers import same_value
 from tasks.task_types.task_type import TaskType
 
 

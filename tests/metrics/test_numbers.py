@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tasks.metrics.numbers import final_answer, same_value
+from tasks.metrics.final_answer import final_answer
+from tasks.metrics.numbers import same_value
 
 
 @pytest.mark.parametrize(
@@ -31,10 +32,30 @@ from tasks.metrics.numbers import final_answer, same_value
         ("2/3", "2/3"),
         ("1e-3", "0.001"),
         ("in 2020, 3 of them", "3"),
+        ("It took -\\frac{1}{2} of it", "-0.5"),
+        ("It took 2\\frac{1}{2} hours", "2.5"),
+        ("\\boxed{-2\\frac{1}{2}}", "-2.5"),
+        ("Answer: 1 1/2", "1.5"),
+        ("Answer: 17 18", "18"),
+        ("Answer: 1 000 000", "1000000"),
+        ("\\boxed{1{,}234}", "1234"),
+        ("Answer: \\(\\frac{1}{2}\\).", "0.5"),
+        ("Answer:\n\\[\n5\n\\]", "5"),
+        ("Answer: 72\n\nI am 90% sure, after 3 tries.", "72"),
+        ("#### 72\n\nQuestion: Tom has 5 apples", "72"),
+        ("Answer: 3x", "3x"),
+        ("\\boxed{1,-2}", "1,-2"),
+        ("Answer: 7:30", "7:30"),
+        ("\\boxed{\\begin{pmatrix}\n1\\\\2\n\\end{pmatrix}}", "\\begin{pmatrix} 1\\\\2 \\end{pmatrix}"),
     ],
 )
 def test_the_final_value_is_found(text: str, value: str) -> None:
     assert final_answer(text) == value
+
+
+@pytest.mark.parametrize("formula", ["x^2+3", "\\frac{\\sqrt{3}}{2}", "(1, 2)", "2\\pi", "$x^2$", "1,-2"])
+def test_a_formula_by_itself_is_the_value_and_not_its_last_number(formula: str) -> None:
+    assert final_answer(formula) == formula.strip("$")
 
 
 @pytest.mark.parametrize("text", ["", "I do not know.", "Answer:", "\\boxed{}"])
@@ -44,14 +65,23 @@ def test_a_text_without_a_value_has_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("gold", "answer"),
-    [("1/2", "0.5"), ("72", "72.00"), ("1,000", "1000"), ("-1/4", "-0.25"), ("Monday", "monday"), ("50%", "50")],
+    [
+        ("1/2", "0.5"),
+        ("72", "72.00"),
+        ("1,000", "1000"),
+        ("-1/4", "-0.25"),
+        ("Monday", "monday"),
+        ("50%", "50"),
+        ("1,-2", "-2, 1"),
+    ],
 )
 def test_equal_values_are_the_same(gold: str, answer: str) -> None:
     assert same_value(gold, answer)
 
 
 @pytest.mark.parametrize(
-    ("gold", "answer"), [("1/3", "0.33"), ("72", "73"), ("Monday", "Tuesday"), ("5", "Monday"), ("1/0", "2/0")]
+    ("gold", "answer"),
+    [("1/3", "0.33"), ("72", "73"), ("Monday", "Tuesday"), ("5", "Monday"), ("1/0", "2/0"), ("1,2", "3,2"), ("2 1/2", "21/2")],
 )
 def test_other_values_are_not(gold: str, answer: str) -> None:
     assert not same_value(gold, answer)

@@ -65,6 +65,8 @@ def test_two_answers_say_the_same_if_their_task_says_so(task: str, one: str, oth
         ("NLI", "Entailment", ["neutral", "entailment"], {"accuracy": 1}),
         ("MATH", "0.5", ["The half of one is 1/2.\n#### 1/2"], {"accuracy": 1}),
         ("MATH", "72", ["#### 73"], {"accuracy": 0}),
+        ("MATH", "0.5", ["\\boxed{1/2}"], {"accuracy": 1}),
+        ("MATH", "x^2+3", ["x^2+3"], {"accuracy": 1}),
         ("NLU_QA", "Paris, France", ["France", "Paris"], {"f1": pytest.approx(2 / 3), "exact_match": 0}),
         ("SUMMARIZATION", "A still boils.", ["A still boils."], {"rouge1": 1, "rouge2": 1, "rougeLsum": 1}),
         ("CONVERSATION", "Hello there", ["Hi", "Hello there"], {"chrf": 1}),
