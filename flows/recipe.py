@@ -3,6 +3,8 @@
 A recipe is whole by itself. A part, such as those in ``deployments/recipes/students``, says only what it changes.
 """
 
+import difflib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -11,8 +13,10 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from flows.config import DistillConfig
+from flows.recipe_yaml import parse_yaml
 from tasks.core.errors import SettingsError
 from tasks.garbage import GarbageSettings
 from tasks.report import ReportSettings
@@ -43,7 +47,7 @@ def load_recipe(paths: Path | Sequence[Path], overrides: Sequence[str] = ()) -> 
         return DistillConfig.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {_shown(problem['input'])}"
+            f"{'.'.join(str(part) for part in problem['loc'])}: {_message(problem)}, got {_shown(problem['input'])}"
             for problem in error.errors()
         )
         shown = " with ".join(str(file) for file in files)
@@ -61,7 +65,7 @@ def read_values(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_RECIPE_BYTES:
         raise SettingsError(f"the recipe {path} has more than {_MAX_RECIPE_BYTES} bytes; a recipe is a page of YAML")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeError) as error:
         raise SettingsError(f"the recipe {path} is not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -136,7 +140,7 @@ def _overridden(values: dict[str, Any], override: str) -> dict[str, Any]:
     if not equals or not name:
         raise SettingsError(f"--set {override!r} is not of the form section.field=value")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise SettingsError(f"--set {override!r}: the value is not YAML: {error}") from error
 
@@ -149,6 +153,20 @@ def _overridden(values: dict[str, Any], override: str) -> dict[str, Any]:
         return {**inside, section: replaced(inner, *deeper)}
 
     return replaced(values, *name.split("."))
+
+
+def _message(problem: ErrorDetails) -> str:
+    """Return what is wrong; of a setting that there is not, also what may have been meant."""
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"]
+    *sections, name = map(str, problem["loc"])
+    known: dict[str, Any] = DistillConfig.model_json_schema()
+    definitions, fields = known["$defs"], known["properties"]
+    for section in sections:
+        reference = re.search(r"#/\$defs/(\w+)", json.dumps(fields.get(section, {})))
+        fields = definitions[reference[1]].get("properties", {}) if reference else {}
+    near = difflib.get_close_matches(name, fields, n=1)
+    return f"there is no such setting{f' (did you mean {near[0]}?)' if near else ''}"
 
 
 def _shown(value: Any) -> str:

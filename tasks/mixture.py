@@ -1,7 +1,7 @@
 """The mixture stage: several teachers' answers, or several samples of one, become one set of generations."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from tasks.core.artifact import Artifact, open_file
+from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.caching import Stage
 from tasks.core.errors import SettingsError
 from tasks.core.progress import stage_logger
@@ -21,7 +21,7 @@ from tasks.generating.scores import SCORES, Contender, ScoreName
 from tasks.generating.settings import Selection
 from tasks.generating.summary import summarise_rows
 
-STAGE = Stage("generations", version=2)
+STAGE = Stage("generations", version=3)
 MAIN_TEACHER = "teacher"
 _BATCH_ROWS = 1024
 
@@ -79,7 +79,8 @@ def mix_generations(settings: MixtureSettings, store: str, prompts: Artifact, ge
     with STAGE.draft(store, settings, prompts=prompts, **named) as draft:
         sources = [open_file(artifact, ANSWERED_PROMPTS.file) for artifact in generations.values()]
         table = Table(ANSWERED_PROMPTS.file, pq.read_schema(sources[0]))
-        kept = _best(sources, settings.score) if settings.mode == "best_of" else None
+        labels = read_record(prompts).summary["labels"]
+        kept = _best(sources, settings.score, labels) if settings.mode == "best_of" else None
         path = draft.path / table.file
         with TableWriter(path, table) as writer:
             for number, source in enumerate(sources):
@@ -92,7 +93,7 @@ def mix_generations(settings: MixtureSettings, store: str, prompts: Artifact, ge
         return draft.publish()
 
 
-def _best(sources: list[Path], score: ScoreName) -> list[np.ndarray]:
+def _best(sources: list[Path], score: ScoreName, labels: Sequence[str]) -> list[np.ndarray]:
     """Return for every source which of its rows win; among the unfinished answers nobody does unless all are."""
     groups: dict[tuple[str, int], list[tuple[int, int, bool, Contender]]] = defaultdict(list)
     sizes: list[int] = []
@@ -106,7 +107,7 @@ def _best(sources: list[Path], score: ScoreName) -> list[np.ndarray]:
             for offset, row in enumerate(batch.to_pylist()):
                 logprobs = row.get("token_logprobs")
                 mean = float(np.mean(np.asarray(logprobs, np.float32))) if logprobs else None
-                contender = Contender(row["task"], row["answer"], row["references"], mean)
+                contender = Contender(row["task"], row["answer"], row["references"], mean, labels)
                 finished = row["finish_reason"] == "stop"
                 groups[row["id"], row["turn"]].append((number, start + offset, finished, contender))
             sizes[-1] = start + len(batch)

@@ -19,7 +19,7 @@ from tasks.sources.conversion import NOT_SELECTED, row_prompt
 from tasks.sources.settings import PromptsSettings
 from tasks.task_types import TASK_TYPES
 
-STAGE = Stage("prompts", version=3)
+STAGE = Stage("prompts", version=4)
 BAD_ROWS_FILE = "bad_rows.jsonl"
 
 
@@ -50,7 +50,8 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
         splits = Counter(prompt["split"] for prompt in prompts)
         for split in ("train", "test"):
             if not splits[split]:
-                raise DataError(f"there are no {split} prompts; give more rows, or prompts.{split}")
+                gone = f", and {duplicates} rows repeat a prompt of a test, validation or earlier row" if duplicates else ""
+                raise DataError(f"there are no {split} prompts{gone}; give more rows, or prompts.{split}")
         write_table(draft.path / PROMPTS.file, PROMPTS, prompts)
         _write_bad_rows(draft.path / BAD_ROWS_FILE, bad)
         draft.counts = {
@@ -121,8 +122,8 @@ def _position(identifier: str) -> float:
 def _labels(prompts: list[Prompt], settings: PromptsSettings) -> list[str]:
     if settings.labels:
         return list(settings.labels)
-    known = (prompt for prompt in prompts if TASK_TYPES[prompt["task"]].is_closed and prompt["split"] != "test")
-    return sorted({reference for prompt in known for reference in prompt["references"]})
+    closed = (prompt for prompt in prompts if TASK_TYPES[prompt["task"]].is_closed)
+    return sorted({reference for prompt in closed for reference in prompt["references"]})
 
 
 def _check_tags(prompts: list[Prompt], settings: PromptsSettings) -> None:

@@ -75,7 +75,7 @@ def test_labels_are_the_references_of_the_closed_set_tasks_alone(folder: Folder)
     rows = [{**question, "kind": kind} for question, kind in zip(questions(3), ["MATH", "NLI", "CLASSIFICATION"], strict=True)]
     test = folder.lines("test.jsonl", [{**questions(1, first=9)[0], "kind": "NLI"}])
     made = folder.prepare(train=[folder.lines("a.jsonl", rows)], test=[test], task_field="kind", validation_fraction=0)
-    assert read_record(made).summary["labels"] == ["2", "3"]
+    assert read_record(made).summary["labels"] == ["10", "2", "3"]
 
 
 def test_every_oddity_is_set_aside_with_its_line_and_reason(folder: Folder) -> None:
@@ -133,6 +133,20 @@ def test_duplicates_do_not_count_as_bad(folder: Folder) -> None:
     assert sum(made.counts[split] for split in ("train", "validation", "test")) == 50
 
 
+def test_a_reference_that_is_none_of_the_labels_given_is_a_bad_row(folder: Folder) -> None:
+    rows = [{"prompt": str(number), "answer": number % 3} for number in range(90)]  # numbers are labels too
+    source = folder.lines("train.jsonl", rows)
+    assert folder.prepare(train=[source], task="NLI", labels=["0", "1", "2"]).counts["bad_rows"] == 0
+    with pytest.raises(DataError, match=r"30 of 90 rows .*train\.jsonl, line 3: reference_not_in_labels"):
+        folder.prepare(train=[source], task="NLI", labels=["0", "1"])
+
+
+def test_training_rows_that_are_all_test_rows_are_said_to_be(folder: Folder) -> None:
+    source = folder.lines("all.jsonl", questions(5))
+    with pytest.raises(DataError, match=r"no train prompts, and 5 rows repeat a prompt .*prompts\.train"):
+        folder.prepare(train=[source], test=[source])
+
+
 def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Folder) -> None:
     rows = [{**question, "level": number % 3, "language": "en"} for number, question in enumerate(questions(90))]
     source = folder.lines("a.jsonl", rows)
@@ -141,12 +155,12 @@ def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Fol
     assert sum(made.counts[name] for name in (*SPLITS, "bad_rows", "duplicates")) == 60
 
 
-def test_labels_are_those_of_training_and_validation(folder: Folder) -> None:
+def test_labels_are_those_of_all_splits_or_those_given(folder: Folder) -> None:
     train = folder.lines("train.jsonl", [{"prompt": str(number), "answer": "ba"[number % 2]} for number in range(100)])
-    test = folder.lines("test.jsonl", [{"prompt": "t", "answer": "only in the test"}])
-    assert read_record(folder.prepare(train=[train], test=[test], task="CLASSIFICATION")).summary["labels"] == ["a", "b"]
-    given = folder.prepare(train=[train], test=[test], task="NLI", labels=["z", "b", "a"])
-    assert read_record(given).summary["labels"] == ["z", "b", "a"]
+    test = folder.lines("test.jsonl", [{"prompt": "t", "answer": "C."}])
+    assert read_record(folder.prepare(train=[train], test=[test], task="CLASSIFICATION")).summary["labels"] == ["C.", "a", "b"]
+    given = folder.prepare(train=[train], test=[test], task="NLI", labels=["c", "b", "a"])
+    assert read_record(given).summary["labels"] == ["c", "b", "a"]
     assert read_record(folder.prepare(train=[train], test=[test], task="MATH")).summary["labels"] == []
 
 

@@ -16,6 +16,7 @@ from tasks.filters.row_keys import row_keys
 from tasks.task_types import TASK_TYPES
 
 UNKNOWN = "unknown"
+_SHOWN_KINDS = 20
 Kind = Callable[[Candidate], str | None]
 
 
@@ -42,12 +43,19 @@ def reject_surplus(settings: BalanceSettings, context: FilterContext) -> SetFilt
     """Make the filter; its reason is ``over_quota``.
 
     Raises:
-        SettingsError: If rows are to be told apart by label and there are no labels.
+        SettingsError: If rows are to be told apart by label and there are no labels, or a quota names a kind that there is not.
     """
     if settings.by == "label" and not context.labels:
         raise SettingsError(
             "dataset.filters.balance.by is label, and the prompts have no labels; give prompts.labels, or balance by task,"
             " length or language"
+        )
+    known = {"label": context.labels, "task": tuple(TASK_TYPES)}.get(settings.by)
+    if known is not None and (unknown := sorted(settings.quotas.keys() - set(known))):
+        shown = ", ".join(map(repr, known[:_SHOWN_KINDS])) + (", ..." if len(known) > _SHOWN_KINDS else "")
+        raise SettingsError(
+            f"dataset.filters.balance.quotas has {unknown}, and balance is by {settings.by}, of which there are {shown}; write "
+            "each as it stands there"
         )
     kinds_by = {"label": _label, "task": _task, "length": _length, "language": _language}
     kind = kinds_by[settings.by](context)

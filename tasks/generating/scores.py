@@ -22,10 +22,12 @@ class Contender:
     references: Sequence[str]
     mean_logprob: float | None
     """Mean natural log-probability of its tokens; None when none were kept."""
+    labels: Sequence[str] = ()
+    """The closed set of the prompts; empty: there is none."""
 
     def read(self) -> str | None:
         """Return the answer as the task type reads it; None: invalid."""
-        return TASK_TYPES[self.task].read(self.answer, ())
+        return TASK_TYPES[self.task].read(self.answer, self.labels)
 
 
 def by_reference(contenders: Sequence[Contender]) -> list[float]:

@@ -25,6 +25,7 @@ AnswerMetric = Callable[[str, Sequence[str]], float]
 
 PATH_PATTERN = r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*:[A-Za-z][A-Za-z0-9_]*"
 _MARK = "@metric of tasks.metrics.custom"
+_SHOWN_CHARACTERS = 80
 _marked: list[AnswerMetric] = []
 
 
@@ -55,10 +56,18 @@ def load_metric(path: str) -> AnswerMetric:
         raise SettingsError(f"evaluation.custom_metric = {path!r} names no function that {module} marks with {_MARK}")
 
     def checked(answer: str, references: Sequence[str]) -> float:
-        value = found(answer, references)
+        try:
+            value = found(answer, references)
+        except Exception as error:
+            raise DataError(
+                f"the metric {path} raised {error!r} for the answer {answer[:_SHOWN_CHARACTERS]!r}; mend the metric"
+            ) from error
         if isinstance(value, bool | int | float) and isfinite(value) and 0 <= value <= 1:
             return float(value)
-        raise DataError(f"the metric {path} returned {value!r} for an answer, wanted a number from 0 to 1; mend the metric")
+        raise DataError(
+            f"the metric {path} returned {value!r} for the answer {answer[:_SHOWN_CHARACTERS]!r}, wanted a number from 0 to 1; "
+            "mend the metric"
+        )
 
     return checked
 

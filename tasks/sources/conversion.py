@@ -1,10 +1,12 @@
 """From a row of a source to a prompt, or to the reason in snake_case why the row is none."""
 
+from collections.abc import Sequence
 from itertools import takewhile
 from math import isnan
 from typing import Any
 
 from tasks.core.records import Message, Prompt, Split
+from tasks.metrics.answers import normalise_label
 from tasks.sources.references import read_references
 from tasks.sources.row import SourceRow
 from tasks.sources.settings import PromptsSettings
@@ -27,7 +29,7 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
     Returns:
         The prompt, its id empty when it is yet to be derived; or the row's own problem, or one of not_selected, unknown_task,
         missing_field, unknown_role, no_user_turn, empty_prompt, over_long_prompt, not_a_number, bad_reference,
-        missing_reference, missing_id.
+        missing_reference, reference_not_in_labels, missing_id.
     """
     if row.problem:
         return row.problem
@@ -52,11 +54,18 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
     references = references or ([answered] if answered else [])
     if not references and split == "test" and TASK_TYPES[task].needs_references:
         return "missing_reference"
+    if references and settings.labels and TASK_TYPES[task].is_closed and not _has_a_label(references, settings.labels):
+        return "reference_not_in_labels"
     identifier = values.get(settings.id_field) if settings.id_field else ""
     if identifier is None:
         return "missing_id"
     tags = [(name, str(values[name])) for name in settings.tag_fields if name in values]
     return Prompt(id=str(identifier), messages=messages, text=text, references=references, task=task, split=split, tags=tags)
+
+
+def _has_a_label(references: Sequence[str], labels: Sequence[str]) -> bool:
+    known = {normalise_label(label) for label in labels}
+    return any(normalise_label(reference) in known for reference in references)
 
 
 def _asked(values: dict[str, Any], settings: PromptsSettings) -> tuple[list[Message], str | None, str] | str:

@@ -57,7 +57,8 @@ class PromptsSettings(Section):
     """Fields that are kept with the prompt, to tell rows apart later; a row may leave them empty."""
 
     labels: tuple[str, ...] = ()
-    """All valid answers of a closed-set task; empty: the references seen in the training and validation rows."""
+    """All valid answers of a closed-set task; a row whose reference is none of them is bad. Empty: all references that rows of
+    closed-set tasks have."""
 
     keep_where: dict[str, tuple[str, ...]] = Field(default={})
     """Only rows whose field has one of the listed values are taken."""

@@ -15,13 +15,12 @@ def read_label(completion: str, labels: Sequence[str]) -> str | None:
         completion: What the model said.
         labels: The closed set; empty: any text is a label.
     """
-    spelled = {normalise_label(label): label for label in reversed(labels)}
     after = split_at_last(ANSWER_MARKER, completion)
-    for said in (completion, *([after[1]] if after else [])):
-        label = normalise_label(said)
-        if label in spelled or (not labels and label):
-            return spelled.get(label, label)
-    return None
+    said = [normalise_label(text) for text in (*([after[1]] if after else []), completion)]
+    if not labels:
+        return said[0] or None
+    spelled = {normalise_label(label): label for label in reversed(labels)}
+    return next((spelled[label] for label in said if label in spelled), None)
 
 
 def score_label(answer: str, references: Sequence[str]) -> dict[str, float]:

@@ -38,6 +38,12 @@ def test_a_single_label_may_have_a_quota_of_its_own(tmp_path: Path) -> None:
     assert Counter(row.completion for row in gone) == {"hot": 4, "cold": 7}
 
 
+@pytest.mark.parametrize(("by", "quota"), [("label", "Cold"), ("task", "QA")])
+def test_a_quota_of_a_kind_that_there_is_not_is_refused(by: Any, quota: str) -> None:
+    with pytest.raises(SettingsError, match=rf"quotas has \['{quota}'\], and balance is by {by}, of which there are '"):
+        reject_surplus(BalanceSettings(mode="drop", by=by, quotas={quota: 1}), LABELS)
+
+
 def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_the_rows(tmp_path: Path) -> None:
     rows = labelled(hot=40, cold=0)
     shuffled = [rows[place] for place in np.random.default_rng(0).permutation(40)]

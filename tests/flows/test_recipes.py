@@ -97,11 +97,23 @@ def test_a_setting_is_overridden_from_the_command_line() -> None:
     assert config.generations.sampling.max_new_tokens == load_recipe(QUICKSTART).generations.sampling.max_new_tokens
 
 
+def test_off_is_a_filters_mode_and_yes_and_no_are_labels(tmp_path: Path) -> None:
+    part = tmp_path / "part.yaml"
+    part.write_text("prompts: {labels: [yes, no]}\ndataset: {filters: {refusal: {mode: off}}, allow_vanished_labels: on}")
+    config = load_recipe([QUICKSTART, part], ["dataset.filters.empty.mode=off", "student.control=true"])
+
+    assert (config.dataset.filters.refusal.mode, config.dataset.filters.empty.mode) == ("off", "off")
+    assert config.prompts.labels == ("yes", "no")
+    assert (config.dataset.allow_vanished_labels, config.student.control) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("generations.sampling.temperature=9", "generations.sampling.temperature: .*less than or equal to 2, got 9"),
-        ("student.training.learning_rat=1", "student.training.learning_rat: Extra inputs are not permitted, got 1"),
+        ("student.training.learning_rat=1", r"learning_rat: there is no such setting \(did you mean learning_rate\?\), got 1"),
+        ("dataset.filters.refusals={mode: off}", r"filters\.refusals: there is no such setting \(did you mean refusal\?\)"),
+        ("dataset.filters.wxyz={}", r"wxyz: there is no such setting, got \{\}"),
         ("student.training.method=magic", "'sft', .*got 'magic'"),
         ("teacher.student=0123456789abcdef", "give exactly one of teacher.model, teacher.endpoint and teacher.student"),
         ("report.name=../up", "String should match pattern"),

@@ -34,3 +34,11 @@ def test_what_answers_say_is_what_their_task_reads_in_them() -> None:
 
     assert SCORES["reference"](sums) == [1, 1, 0, 0]
     assert SCORES["agreement"](sums) == [0.5, 0.5, 0.25, 0]
+
+
+def test_what_is_none_of_the_labels_agrees_with_nothing() -> None:
+    texts = ["No idea", "no idea", "It follows.\nAnswer: yes"]
+    said = [Contender("NLI", text, ["yes"], None, ("yes", "no")) for text in texts]
+
+    assert SCORES["reference"](said) == [0, 0, 1]
+    assert SCORES["agreement"](said) == [0, 0, pytest.approx(1 / 3)]

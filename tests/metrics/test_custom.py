@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import DataError, SettingsError
+from tasks.core.records import Prompt
 from tasks.metrics.custom import load_metric, source_digest
+from tasks.task_types.custom import custom_type
+from tasks.task_types.scoring import score_answer
 
 METRIC = """
 from tasks.metrics.custom import metric
@@ -21,6 +24,10 @@ def length(answer, references):
 @metric
 def broken(answer, references):
     return 7
+
+@metric
+def failing(answer, references):
+    return references.index(answer) / 10
 """
 
 
@@ -73,6 +80,19 @@ def test_a_metric_that_gives_no_share_is_named(folder: Path) -> None:
     (folder / "off_scale.py").write_text(METRIC)
     with pytest.raises(DataError, match=r"off_scale:broken returned 7 .* wanted a number from 0 to 1"):
         load_metric("off_scale:broken")("a", ["b"])
+
+
+def test_a_metric_that_raises_is_named_with_the_answer(folder: Path) -> None:
+    (folder / "raising.py").write_text(METRIC)
+    with pytest.raises(DataError, match=r"raising:failing raised ValueError.* for the answer 'a'; mend the metric"):
+        load_metric("raising:failing")("a", ["b"])
+
+
+def test_an_invalid_answer_is_not_shown_to_a_metric(folder: Path) -> None:
+    (folder / "spared.py").write_text(METRIC)
+    own = custom_type(load_metric("spared:failing"))
+    asked = Prompt(id="a", messages=[], text="?", references=["b"], task="custom", split="test", tags=[])
+    assert score_answer(own, asked, [], " ", "stop", 1, failed=False)["scores"] == [("custom", 0.0)]
 
 
 def test_a_metric_that_was_changed_is_another(folder: Path) -> None:

@@ -29,6 +29,7 @@ def test_anything_else_than_a_label_is_invalid(said: str) -> None:
 
 def test_where_the_labels_are_not_known_any_text_is_one() -> None:
     assert TASK_TYPES["NLI"].read(" Entailment. ", []) == "entailment"
+    assert TASK_TYPES["NLI"].read("It follows.\nAnswer: Entailment", []) == "entailment"
     assert TASK_TYPES["NLI"].read(" . ", []) is None
 
 
@@ -53,6 +54,10 @@ def test_a_short_answer_may_follow_its_marker() -> None:
         ("MATH", "1/2", "0.51", False),
         ("NLU_QA", "The Eiffel Tower", "Eiffel tower.", True),
         ("CONVERSATION", "Hello!", "hello", True),
+        ("custom", "+", "-", False),
+        ("custom", "A", "the", False),
+        ("custom", "1.5", "15", False),
+        ("NLU_QA", "1,000", "1000.", True),
     ],
 )
 def test_two_answers_say_the_same_if_their_task_says_so(task: str, one: str, other: str, alike: bool) -> None:
@@ -72,6 +77,7 @@ def test_two_answers_say_the_same_if_their_task_says_so(task: str, one: str, oth
         ("CONVERSATION", "Hello there", ["Hi", "Hello there"], {"chrf": 1}),
         ("CONVERSATION", "Hello there", [], {}),
         ("custom", "The answer", ["answer"], {"custom": 1}),
+        ("custom", "-", ["+"], {"custom": 0}),
     ],
 )
 def test_an_answer_is_scored_against_all_its_references(
