@@ -28,7 +28,8 @@ def measure_savings(
 
     Returns:
         ``latency``, ``memory`` and ``cost``: the share that is saved; of memory, what serving needs (``ServingMemory``).
-        ``speed_up`` and ``users``: how many times the teacher's figure. An endpoint's memory, and how many users its machine would carry, are not known.
+        ``speed_up`` and ``users``: how many times the teacher's figure. An endpoint's memory, and how many users its machine
+        would carry, are not known.
     """
     teacher, student = serving["teacher"], serving["student"]
     seconds = {model: json.loads(open_file(evaluations[model], _LATENCIES).read_bytes()) for model in ("teacher", "student")}

@@ -71,7 +71,10 @@ def _incomplete_answers(items: Items) -> Iterator[str]:
         if failed := sum(row["finish_reason"] in FAILURES for row in rows):
             yield f"The {model} gave no answer at all to {failed} of {len(rows)} test prompts; they count as wrong."
     if unscored := len(items) - len(items.scored):
-        yield f"{unscored} of {len(items)} test prompts have no reference and no score; only a judge can tell of them."
+        yield (
+            f"{unscored} of {len(items)} test prompts have no reference and no score. How like the teacher's answers are is "
+            "measured of them, which is agreement and not quality; a judge tells more."
+        )
 
 
 def _seen_in_training(curation: Curation) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tasks.comparing.items import Items
+from tasks.comparing.likeness import LIKENESS
 from tasks.comparing.settings import ReportSettings
 from tasks.metrics.intervals import Interval
 from tasks.metrics.non_inferiority import Outcome, judge_retained
@@ -42,8 +43,10 @@ def judge_student(
     for task in tasks:
         if task.preference is not None:
             conditions.append(_preferred(task.task, task.preference, settings.win_rate_margin))
-        if task.preference is None or TASK_TYPES[task.task].needs_references:
+        if TASK_TYPES[task.task].needs_references or (task.preference is None and len(by_task[task.task].scored)):
             conditions.append(_quality(task, by_task[task.task].scored, settings.min_retained))
+        elif task.preference is None:
+            conditions.append(_likeness(task, settings.min_likeness))
         for flaw, ceiling in _ceilings(settings).items():
             conditions.append(_form(task, by_task[task.task], flaw, ceiling))
     if settings.min_speed_up is not None:
@@ -76,9 +79,6 @@ def _ceilings(settings: ReportSettings) -> dict[Flaw, float]:
 
 def _quality(task: TaskReport, scored: Items, min_retained: float) -> Condition:
     name, wanted = f"quality: {task.task}", f"at least {_percent(min_retained)} of the teacher's {task.metric}"
-    if not len(scored):
-        reason = "no test prompt has a reference, and no judge compared the answers; give references, or a judge"
-        return Condition(name=name, wanted=wanted, found="nothing", outcome="inconclusive", reason=reason)
     outcome = judge_retained(scored.scores["student"], scored.scores["teacher"], min_retained)
     reason = _JUDGED[outcome]
     if task.retained.low is None:
@@ -86,6 +86,20 @@ def _quality(task: TaskReport, scored: Items, min_retained: float) -> Condition:
     elif task.required_items is not None:
         reason += f"; with scores like these about {task.required_items:,} items would tell, four times in five"
     return Condition(name=name, wanted=wanted, found=_shown(task.retained, "{:.1%}"), outcome=outcome, reason=reason)
+
+
+def _likeness(task: TaskReport, floor: float) -> Condition:
+    """Judge agreement with the teacher, where there is nothing else to go by: no references, and nobody who compared answers."""
+    name, wanted = f"likeness to the teacher: {task.task}", f"chrF++ of at least {_percent(floor)} against the teacher's answers"
+    if not task.likeness:
+        reason = "the teacher has no valid answer to any test prompt; mend the teacher first"
+        return Condition(name=name, wanted=wanted, found="nothing", outcome="inconclusive", reason=reason)
+    found = task.likeness[LIKENESS]["student"]
+    condition = _judged(name, wanted, _above(found, floor), _shown(found, "{:.1%}"))
+    if condition.outcome == "pass":
+        return condition
+    reason = f"{condition.reason}; answers in other words may be as good: name a judge (judge.by), or give references"
+    return condition.model_copy(update={"reason": reason})
 
 
 def _preferred(task: str, preference: Preference, margin: float) -> Condition:

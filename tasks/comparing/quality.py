@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tasks.comparing.items import Items
+from tasks.comparing.likeness import compare_with_teacher
 from tasks.metrics import CORPUS_METRICS
 from tasks.metrics.corpus_tests import randomisation_p_value
 from tasks.metrics.intervals import NOTHING, Interval, resampled, wilson
@@ -62,6 +63,7 @@ def _compare_task(
         **compare_scores(scored),
         agreement=None if task.is_open else wilson(sum(_same(task, items)), len(items)),
         kappa=_kappa(items) if task.is_closed else None,
+        likeness=compare_with_teacher(items) if task.is_open else {},
         p_values=p_values,
         required_items=_required_items(scored, min_retained),
         preference=preference,

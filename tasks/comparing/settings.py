@@ -30,6 +30,10 @@ class ReportSettings(Section):
     win_rate_margin: float = Field(default=0.1, gt=0, lt=0.5)
     """How far below a half the student's win rate against the teacher may be, where a judge compared conversations."""
 
+    min_likeness: float = Field(default=0.5, gt=0, le=1)
+    """How like the teacher's answers the student's must be, by the mean of chrF++, where test prompts have no references and no
+    judge compares the answers. It asks for more than answers as good, which may be in other words; a judge tells better."""
+
     max_invalid: float | None = Field(default=0.05, ge=0, le=1)
     """Highest share of answers that are none of the task's kind; where the teacher itself is above, how far the student may be
     above it. Empty: any share."""

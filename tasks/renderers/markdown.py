@@ -8,7 +8,7 @@ from tasks.renderers.facts.curation import curation_line, funnel_table
 from tasks.renderers.facts.earlier import earlier_table
 from tasks.renderers.facts.interruptions import interruption_line, interruptions_table
 from tasks.renderers.facts.lineage import artifacts_table, licences_table, models_table
-from tasks.renderers.facts.quality import comparisons_table, scores_table, slices_table, totals_table
+from tasks.renderers.facts.quality import comparisons_table, likeness_table, scores_table, slices_table, totals_table
 from tasks.renderers.facts.serving import loads_table, serving_table
 from tasks.renderers.facts.verdict import ADVICE, VERDICTS, conditions_table, reason
 from tasks.renderers.schema import Report
@@ -32,7 +32,11 @@ def render_markdown(report: Report) -> str:
         _table(case_study_table(report)),
         "## Quality",
         _table(totals_table(report)),
-        *(_table(table) for task in report.tasks for table in (scores_table(task), comparisons_table(task))),
+        *(
+            _table(table)
+            for task in report.tasks
+            for table in (scores_table(task), comparisons_table(task), likeness_table(task))
+        ),
         _table(slices._replace(caption="Slices that retain least", rows=slices.rows[:_MOST_SLICES])),
         "## Serving and costs",
         _table(serving_table(report)),

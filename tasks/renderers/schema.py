@@ -71,6 +71,8 @@ class TaskReport(Part):
     """Share of items on which the student says what the teacher says; None where many answers are right."""
     kappa: float | None
     """Cohen's, of labels."""
+    likeness: dict[str, dict[ModelName, Interval]]
+    """BLEU and mean chrF++ of the models' answers against the teacher's, by measure; empty unless many answers are right."""
     p_values: dict[str, float]
     """Of the student against baseline and teacher, by what it is compared with; adjusted by Holm over the tasks."""
     required_items: int | None

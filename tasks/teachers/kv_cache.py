@@ -31,8 +31,8 @@ def kv_values_per_layer(config: Any) -> int:
 def kv_values(config: Any, tokens: int) -> int:
     """Return the numbers that a model keeps of a text.
 
-    A layer that looks back over a window, as the configuration tells, keeps no more than the window; what is kept of a text however
-    long it is, such as the state of a Mamba layer, is not counted.
+    A layer that looks back over a window, as the configuration tells, keeps no more than the window. What is kept of a text
+    however long it is, such as the state of a Mamba layer, is not counted.
 
     Args:
         config: The model's configuration, as Transformers reads it.

@@ -125,11 +125,29 @@ def test_conversations_are_decided_by_the_judge_and_not_by_their_likeness_to_a_r
     assert conclude(lost)[0] == "hold"
 
 
-def test_conversations_without_references_and_judge_are_undecided_with_the_remedy() -> None:
-    condition = found(gate(conversations(references=False)), "quality: CONVERSATION")
+@pytest.mark.parametrize(("alike", "outcome"), [(160, "pass"), (100, "inconclusive"), (20, "fail")])
+def test_conversations_without_references_and_judge_are_decided_by_their_likeness_to_the_teacher(
+    alike: int, outcome: str
+) -> None:
+    items = conversations(references=False)
+    items.rows["student"][alike:] = [answered(asked, 0, said="9876") for asked in items.prompts[alike:]]
+    conditions = gate(items)
+    condition = found(conditions, "likeness to the teacher: CONVERSATION")
 
-    assert condition.outcome == "inconclusive"
-    assert "give references, or a judge" in condition.reason
+    assert "quality: CONVERSATION" not in {condition.name for condition in conditions}
+    assert condition.outcome == outcome
+    assert condition.wanted == "chrF++ of at least 50 % against the teacher's answers"
+    assert condition.found.startswith(f"{alike / 200:.1%} (95 % interval")
+    assert ("name a judge (judge.by), or give references" in condition.reason) == (outcome != "pass")
+    assert found(gate(items, min_likeness=0.05), condition.name).outcome == "pass"
+
+
+def test_a_teacher_that_says_nothing_is_nothing_to_be_like() -> None:
+    items = conversations(references=False)
+    items.rows["teacher"][:] = [answered(asked, 0, said="") for asked in items.prompts]
+    condition = found(gate(items), "likeness to the teacher: CONVERSATION")
+
+    assert (condition.outcome, condition.found) == ("inconclusive", "nothing")
 
 
 def test_a_teacher_that_has_nothing_right_decides_nothing() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.judgement import ask_for_preferences
 from tasks.judging.settings import SIDES, PairingSettings
+from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import Report
 from tasks.report import ReportSettings, make_report, read_report
 from tests.comparing.artifacts import artifact, evaluation
@@ -49,11 +50,19 @@ def test_a_student_that_the_judge_prefers_is_promoted_and_another_is_held(
     assert report.lineage.artifacts["judgements"].kind == "generations"
 
 
-def test_without_a_judge_nothing_is_concluded(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+def test_without_a_judge_agreement_with_the_teacher_is_all_there_is_to_go_by_and_is_called_so(
+    tmp_path: Path, scripted: ScriptedEndpoint
+) -> None:
     report = report_on(tmp_path, scripted, None)
+    markdown = render_markdown(report).splitlines()
 
-    assert report.verdict == "inconclusive"
+    assert report.verdict == "hold", "it never says what the teacher says"
     assert report.tasks[0].preference is None
+    assert report.reason.startswith("likeness to the teacher: CONVERSATION: ")
+    assert "**Likeness to the teacher's answers: CONVERSATION**" in markdown
+    assert "| likeness to the teacher | baseline | student |" in markdown
+    assert any(line.startswith("| chrF++ (mean of single answers) | 100.0%") for line in markdown)
+    assert any("which is agreement and not quality" in line for line in markdown)
 
 
 def test_a_teacher_that_judges_itself_is_a_caveat(tmp_path: Path, scripted: ScriptedEndpoint) -> None:

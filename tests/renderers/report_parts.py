@@ -137,6 +137,7 @@ def task_report(
         improvement=Interval(value=0.361, low=0.329, high=0.392),
         agreement=None if preference else about(0.871, 0.02),
         kappa=kappa,
+        likeness={} if preference is None else {"chrf": {"baseline": about(0.211), "student": about(0.463)}},
         p_values={"baseline": 0.00001, "teacher": 0.041},
         required_items=None if preference is None else 2_400,
         preference=preference,

@@ -8,6 +8,7 @@ from tasks.renderers.formats import count, points, probability, score, share, wh
 from tasks.renderers.schema import Preference, Rates, Report, TaskReport
 from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
 
+_LIKENESS = {"chrf": Cell("chrF++", "mean of single answers"), "bleu": Cell("BLEU", "all answers together")}
 _MOST_SLICES = 14
 """In a plot; the table has them all."""
 
@@ -48,6 +49,18 @@ def comparisons_table(task: TaskReport) -> Table:
     if task.preference is not None:
         rows += _preference_rows(task.preference)
     return Table(f"Comparisons: {task.task}", [*text_columns("comparison"), Column("student")], rows)
+
+
+def likeness_table(task: TaskReport) -> Table:
+    """Return how like the teacher's answers the other models' are; no rows unless many answers are right."""
+    models = present(*task.likeness.values())
+    rows = [
+        [name, *(measured(task.likeness[measure].get(model), share) for model in models)]
+        for measure, name in _LIKENESS.items()
+        if measure in task.likeness
+    ]
+    caption = f"Likeness to the teacher's answers: {task.task}"
+    return Table(caption, [*text_columns("likeness to the teacher"), *(Column(model) for model in models)], rows)
 
 
 def _preference_rows(judged: Preference) -> list[list[Cell]]:
