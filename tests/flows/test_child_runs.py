@@ -160,24 +160,28 @@ def test_a_worker_that_is_told_to_stop_saves_the_step_and_leaves_no_run_running(
 def test_a_machine_that_is_gone_is_noticed_and_its_work_goes_on_elsewhere(
     server: PrefectServer, model: Path, tmp_path: Path
 ) -> None:
-    store, before = str(tmp_path / "store"), known(server)
-    with parent(server, store, inputs_of(store, model)) as student:
-        with server.worker(POOL) as worker:
-            process_at_work(worker, tmp_path)
+    stores, before = [str(tmp_path / name) for name in ("at-work", "starting")], known(server)
+    at_work, starting = (inputs_of(store, model, rows) for store, rows in zip(stores, (ROWS, ROWS + 1), strict=True))
+    with parent(server, stores[0], at_work) as student, server.worker(POOL, "--limit", "2") as worker:
+        process_at_work(worker, tmp_path)
+        run = child_of(server, before, "RUNNING")
+        assert run is not None
+        with parent(server, stores[1], starting) as other:
+            taken = until(lambda: child_of(server, {*before, run}, "PENDING"), "the second run to be taken")
             worker.kill()
             lost = time.monotonic()
-            run = child_of(server, before, "RUNNING")
-            assert run is not None, "nobody has told the server"
-        until(lambda: "Crashed" in server.state_names(run), "the silence of the run to be noticed", 240)
-        noticed = time.monotonic() - lost
-        with server.worker(POOL):
-            made = student.result(300)
+            assert server.read(taken).state_name in {"Pending", "Submitting"}, "it has started already"
+            for each in (run, taken):
+                until(lambda each=each: "Crashed" in server.state_names(each), "the silence of a run to be noticed", 240)
+            noticed = time.monotonic() - lost
+            with server.worker(POOL, "--limit", "2"):
+                made, begun = student.result(300), other.result(300)
     print(f"a lost machine was noticed after {noticed:.0f} s")
 
     assert noticed < NOTICED_SECONDS
-    assert server.read(run).run_count == 2
+    assert [server.read(each).run_count for each in (run, taken)] == [2, 1]
     assert made.counts["steps"] == STEPS
-    assert len(starts(made)) == 2
+    assert [len(starts(each)) for each in (made, begun)] == [2, 1]
 
 
 def test_a_server_that_is_restarted_meanwhile_costs_nothing(server: PrefectServer, model: Path, tmp_path: Path) -> None:
