@@ -93,6 +93,13 @@ def test_the_memory_saved_is_of_what_serving_needs_and_not_of_what_an_engine_too
     assert condition.wanted == "at least 90 % of the memory that the teacher needs to serve"
 
 
+def test_nothing_is_kept_of_a_teacher_that_has_nothing_right(tmp_path: Path) -> None:
+    wrong = evaluation(tmp_path, "acme/large|x", LABELS, right_until(0, len(LABELS)), serving(0.1, 800 << 20))
+    report = report_on(tmp_path, teacher_evaluation=wrong)
+
+    assert next(row.change for row in report.case_study if row.figure == "accuracy kept") is None
+
+
 def test_of_a_teacher_behind_an_endpoint_only_what_can_be_known_is_told(tmp_path: Path) -> None:
     endpoint = serving(0.1, memory=None, price=0.25, dtype=None)
     teacher = evaluation(tmp_path, "acme/large|x", LABELS, right_until(40, 60), endpoint)

@@ -51,7 +51,7 @@ def tabulate_case_study(
     Args:
         serving: Each model's serving figures.
         items: All test items.
-        retained: Student's over teacher's score.
+        retained: Student's over teacher's score; of a teacher that has none at all nothing can be kept.
         saved: What ``measure_savings`` found.
         costs: What requests cost.
     """
@@ -80,7 +80,7 @@ def tabulate_case_study(
             figure="accuracy kept",
             unit="share",
             values=accuracies,
-            change=retained if len(scored) else None,
+            change=retained if accuracies.get("teacher") else None,
             reference=0.92,
         ),
         CaseRow(figure="cost", unit="money", values=prices, change=saved["cost"], reference=0.60),
