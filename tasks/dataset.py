@@ -44,7 +44,8 @@ class DatasetSettings(Section):
 
     min_keep_ratio: float = Field(default=0.5, ge=0, le=1)
     """Share of the answers that must pass; fewer end the run, for then the teacher or the prompts are at fault. What is left out
-    because fewer rows were asked for, such as all but the best answer of each prompt, counts as passed."""
+    because fewer rows were asked for, such as all but the best answer of each prompt, counts as passed; so does an answer that
+    another sample of its prompt gives too."""
 
     min_examples: int | None = Field(default=None, ge=1)
     """Fewest training rows; empty: as many as the kind of task needs, 40 for MATH and 65 for all others."""
@@ -111,13 +112,13 @@ def curate(
         figures = look_at_rows(answers, row_steps, context, verdicts)
         look_at_sets(answers, set_steps, figures, verdicts, scratch)
         draft.counts = count_kept(figures, verdicts)
-        require_kept_share(answers, row_steps + set_steps, verdicts, settings.min_keep_ratio)
+        require_kept_share(answers, row_steps + set_steps, figures, verdicts, settings.min_keep_ratio)
         require_examples(answers, figures, verdicts, settings.min_examples)
         if not settings.allow_vanished_labels:
             require_all_labels(answers, figures, verdicts)
         pii = settings.filters.pii
         write_rows(answers, verdicts, draft.path, _with_personal_data(verdicts, pii.mode), pii.look_at)
-        draft.summary = summarise(answers, row_steps + set_steps, figures, verdicts)
+        draft.summary = summarise(answers, row_steps + set_steps, context.labels, figures, verdicts)
         kept = read_table(draft.path / answers.table.file, EXAMPLES)
         draft.summary["contamination"] = count_contamination(context.test_prompts(), kept)
         draft.summary[LOGPROBS] = _logprob_settings(generations)
@@ -133,7 +134,7 @@ def _steps(kinds: dict[str, FilterKind], settings: FiltersSettings, context: Fil
     for name, kind in kinds.items():
         own = getattr(settings, name)
         if own.mode != "off" and not (are_references and kind.judges_teacher):
-            steps.append(Step(name=name, mode=own.mode, look=kind.make(own, context), wanted=kind.wanted))
+            steps.append(Step(name=name, mode=own.mode, look=kind.make(own, context), wanted=kind.wanted, repeats=kind.repeats))
     return steps
 
 

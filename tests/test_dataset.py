@@ -104,6 +104,7 @@ def test_the_funnel_tells_what_each_filter_did_first_and_would_do_alone(
     assert funnel["exact_duplicate"] == ("drop", 16, 0, 0)
     assert "best_n" not in funnel, "it is off"
     assert (summary["labels_before"], summary["labels_after"]) == ({"yes": 11, "no": 6}, {"yes": 10, "no": 6})
+    assert summary["labels_unseen"] == []
     assert summary["contamination"]["held_out"]["test"]["repeated"] == 0
     assert {"reasons": ["unknown_label"], "prompt": "is 16 even?", "completion": "perhaps"} in summary["examples"]
 
@@ -167,7 +168,17 @@ def test_too_few_rows_and_a_lost_label_end_the_run(prompts: Artifact, student: A
         curate.fn(settings=DatasetSettings(), **inputs)
     with pytest.raises(DataError, match=r"no row is kept whose answer is 'no'.*'finish_length': 2"):
         curate.fn(settings=DatasetSettings(min_examples=1), **inputs)
-    assert curate.fn(settings=DatasetSettings(min_examples=1, allow_vanished_labels=True), **inputs).counts["kept"] == 18
+    gone = curate.fn(settings=DatasetSettings(min_examples=1, allow_vanished_labels=True), **inputs)
+    assert (gone.counts["kept"], read_record(gone).summary["labels_unseen"]) == (18, ["no"])
+
+
+def test_samples_that_agree_do_not_count_against_the_share(prompts: Artifact, student: Artifact, tmp_path: Path) -> None:
+    answers = [(f" {label}", "stop") for number in range(20) for label in 4 * ["no" if number % 2 else "yes"]]
+    settings = DatasetSettings(min_keep_ratio=1, min_examples=1)
+    generations = answer_all(prompts, tmp_path, answers, samples=4)
+    dataset = curate.fn(settings=settings, store=prompts.store, prompts=prompts, student=student, generations=generations)
+
+    assert dataset.counts["kept"] == 20, "of four samples that are the same one is left"
 
 
 def test_rows_left_out_because_fewer_were_wanted_do_not_count_against_the_share(student: Artifact, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tasks.generating.asking import FAILURES
 from tasks.renderers.schema import Costs, Curation, ModelName
 from tasks.teachers.serving import Serving
 
+_SHOWN_LABELS = 10
 _SPEED_ONLY = ("engine", "endpoint")
 """Settings of an evaluation that decide speed and memory, and not what is asked."""
 
@@ -33,6 +34,7 @@ def find_caveats(
         *_unequal_settings(evaluations),
         *_incomplete_answers(items),
         *_seen_in_training(curation),
+        *_never_seen(curation),
         *_unpriced(serving, costs),
     ]
 
@@ -82,6 +84,15 @@ def _seen_in_training(curation: Curation) -> Iterator[str]:
         yield (
             f"Most of {repeated} test prompts stands in rows that the student was trained on (the dataset's record lists which, "
             "under contamination; dataset.filters.decontamination leaves such rows out): scores may be too high."
+        )
+
+
+def _never_seen(curation: Curation) -> Iterator[str]:
+    if unseen := curation.labels_unseen:
+        more = f" and {len(unseen) - _SHOWN_LABELS} more" if len(unseen) > _SHOWN_LABELS else ""
+        yield (
+            f"No row that the student was trained on has a label of these: {', '.join(unseen[:_SHOWN_LABELS])}{more}. It has "
+            "never seen them and will hardly give them."
         )
 
 

@@ -24,6 +24,7 @@ def describe_curation(dataset: Record) -> Curation:
         examples=[RejectedExample.model_validate(example) for example in summary.get("examples", [])[:_MOST_EXAMPLES]],
         labels_before=summary.get("labels_before", {}),
         labels_after=summary.get("labels_after", {}),
+        labels_unseen=summary.get("labels_unseen", []),
         repeated_test_prompts=sum(
             held_out["repeated"] for held_out in summary.get("contamination", {}).get("held_out", {}).values()
         ),

@@ -201,5 +201,13 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("ssn", re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])"), _whole),
     Kind("phone", re.compile(r"(?<![\w+])\+(?:[ ]?\(?[1-9]\)?)(?:[ ./-]?[ ]?\(?\d\)?){6,16}"), _phone),
+    Kind(
+        "phone",
+        re.compile(
+            r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d(?P<mark>[.-]))[2-9]\d\d(?(mark)(?P=mark)|-)\d{4}(?![\w-]|\.\d)"
+        ),
+        _whole,
+    ),
 )
-"""Of a social security number, what was never given out is none (SSA's rules since 2011)."""
+"""Of a social security number, what was never given out is none (SSA's rules since 2011); of a number without a country's, only
+those of the North American plan are known by their form."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tasks.core.errors import DataError
 from tasks.curating.answers import Answers
 from tasks.curating.row_pass import RowFigures
@@ -28,16 +30,18 @@ def count_kept(figures: RowFigures, verdicts: Verdicts) -> dict[str, int]:
     }
 
 
-def require_kept_share(answers: Answers, steps: Sequence[Step], verdicts: Verdicts, min_keep_ratio: float) -> None:
+def require_kept_share(
+    answers: Answers, steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts, min_keep_ratio: float
+) -> None:
     """Refuse a dataset of which too much was rejected.
 
-    Rows that the user wanted less of, by number, are no sign of bad answers and count as kept.
+    Rows that the user wanted less of, by number, are no sign of bad answers and count as kept. So do answers that another sample
+    of their prompt gives too: samples of a label are all alike, and the surer the teacher is the more so.
 
     Raises:
         DataError: If a smaller share than ``min_keep_ratio`` passed.
     """
-    total = len(verdicts.kept)
-    passed = total - sum(step.marginal for step in steps if not step.wanted)
+    total, passed = len(verdicts.kept), _blameless(steps, figures, verdicts)
     if passed < min_keep_ratio * total:
         raise DataError(
             f"only {passed} of {total} answers passed the filters, fewer than dataset.min_keep_ratio = {min_keep_ratio} "
@@ -83,6 +87,20 @@ def require_all_labels(answers: Answers, figures: RowFigures, verdicts: Verdicts
             f"{_what_was_found(answers, verdicts)}. Give the teacher more prompts of it, reject less, or set "
             "dataset.allow_vanished_labels: true"
         )
+
+
+def _blameless(steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts) -> int:
+    """Return how many rows are kept, or left out for no fault of theirs."""
+    dropped: dict[str, list[np.ndarray]] = {step.name: [] for step in steps if step.mode == "drop"}
+    for name, _, numbers in verdicts.reasons():
+        dropped.get(name, []).append(numbers)
+    good = verdicts.kept.copy()
+    for numbers in (found for step in steps if step.wanted for found in dropped.get(step.name, [])):
+        good[numbers] = True
+    answered = figures.prompts[good]
+    for numbers in (found for step in steps if step.repeats for found in dropped.get(step.name, [])):
+        good[numbers[np.isin(figures.prompts[numbers], answered)]] = True
+    return int(good.sum())
 
 
 def _what_was_found(answers: Answers, verdicts: Verdicts) -> str:

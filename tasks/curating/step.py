@@ -18,6 +18,7 @@ class Step:
     look: Callable[..., Any]
     """The ``RowFilter`` or ``SetFilter``."""
     wanted: bool
+    repeats: bool
     seen: int = 0
     marginal: int = 0
     """Rows that it was the first to reject."""

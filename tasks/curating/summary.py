@@ -12,6 +12,8 @@ from tasks.curating.answers import Answers
 from tasks.curating.row_pass import NO_LABEL, RowFigures
 from tasks.curating.step import Step
 from tasks.curating.verdicts import Verdicts
+from tasks.task_types import TASK_TYPES
+from tasks.task_types.labels import read_label
 
 _EXAMPLES_EACH = 3
 _SHOWN_CHARACTERS = 300
@@ -23,13 +25,16 @@ def count_reasons(verdicts: Verdicts) -> dict[str, int]:
     return {reason: len(numbers) for _, reason, numbers in verdicts.reasons()}
 
 
-def summarise(answers: Answers, steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts) -> dict[str, Any]:
+def summarise(
+    answers: Answers, steps: Sequence[Step], labels: Sequence[str], figures: RowFigures, verdicts: Verdicts
+) -> dict[str, Any]:
     """Return the funnel, the reasons, histograms of labels and of lengths before and after, and some rejected rows."""
     return {
         "funnel": [step.summary() for step in steps],
         "reasons": count_reasons(verdicts),
         "labels_before": count_labels(figures, np.ones(len(verdicts.kept), bool)),
         "labels_after": count_labels(figures, verdicts.kept),
+        "labels_unseen": _unseen(labels, figures, verdicts),
         "lengths_before": _count_lengths(figures.lengths),
         "lengths_after": _count_lengths(figures.lengths[verdicts.kept]),
         "examples": pick_examples(answers, verdicts, _EXAMPLES_EACH),
@@ -47,6 +52,14 @@ def count_labels(figures: RowFigures, chosen: np.ndarray) -> dict[str, int]:
     codes = figures.labels[chosen]
     counts = np.bincount(codes[codes != NO_LABEL], minlength=len(names))
     return dict(Counter({name: int(count) for name, count in zip(names, counts, strict=True) if count}).most_common())
+
+
+def _unseen(labels: Sequence[str], figures: RowFigures, verdicts: Verdicts) -> list[str]:
+    """Return the labels of the closed set that no training row has; none where no task is closed."""
+    if not any(TASK_TYPES[task].is_closed for task in figures.names["tasks"]):
+        return []
+    seen = count_labels(figures, verdicts.kept & (figures.splits == figures.names["splits"].get("train")))
+    return [label for label in labels if read_label(label, labels) not in seen]
 
 
 def pick_examples(answers: Answers, verdicts: Verdicts, each: int) -> list[dict[str, Any]]:

@@ -47,8 +47,8 @@ ROW_FILTERS: dict[str, FilterKind] = {
 SET_FILTERS: dict[str, FilterKind] = {
     "decontamination": FilterKind(reject_contaminated),
     "self_consistency": FilterKind(reject_minorities, judges_teacher=True),
-    "exact_duplicate": FilterKind(reject_exact_duplicates),
-    "near_duplicate": FilterKind(reject_near_duplicates),
+    "exact_duplicate": FilterKind(reject_exact_duplicates, repeats=True),
+    "near_duplicate": FilterKind(reject_near_duplicates, repeats=True),
     "semantic_duplicate": FilterKind(reject_semantic_duplicates),
     "best_n": FilterKind(reject_all_but_the_best, judges_teacher=True, wanted=True),
     "diversity": FilterKind(reject_least_diverse, wanted=True),

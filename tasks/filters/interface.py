@@ -99,8 +99,10 @@ class FilterKind:
 
     ``judges_teacher``: it looks for what a teacher does wrong, and passes over answers that are the user's own references.
     ``wanted``: the user asks for its drops by number, so that they are no sign of bad answers.
+    ``repeats``: what it drops another row says too; of samples of one prompt that are alike it leaves one.
     """
 
     make: Callable[[Any, Any], Any]
     judges_teacher: bool = False
     wanted: bool = False
+    repeats: bool = False

@@ -27,7 +27,12 @@ REFUSALS = (
         r"\bi(?: am|'m)? ?(?:can't|cannot|can not|unable to|not able to|won't|will not|must decline to|decline to)"
         r"(?: be able to)? "
         r"(?:assist|help|comply|fulfil|fulfill|provide|answer that|answer this|discuss|engage|participate|support|write|create|"
-        r"generate|produce|share|give|offer|do that|continue|process|complete)\b",
+        r"generate|produce|share|give|offer|do that|continue|process|complete)\b(?! but\b)",
+    ),
+    Form(
+        _CANNOT,
+        r"\bi (?:must|have to)(?: \w+)? decline\b"
+        r"|\bi (?:do not|don't) feel comfortable (?:answer|help|assist|provid|discuss|writ|shar|generat|with th)",
     ),
     Form(
         ("appropriate", "against my"),

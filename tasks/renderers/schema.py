@@ -159,6 +159,8 @@ class Curation(Part):
     examples: list[RejectedExample]
     labels_before: dict[str, int]
     labels_after: dict[str, int]
+    labels_unseen: list[str] = []
+    """Labels of the closed set that no row has which the student is trained on."""
     repeated_test_prompts: int
     """Test prompts most of which stands in a row that the student is trained on."""
 

@@ -60,6 +60,12 @@ def test_prompts_without_a_reference_are_told(tmp_path: Path) -> None:
     assert "1 of 1 test prompts have no reference" in caveats(tmp_path, items=items)
 
 
+def test_labels_that_the_student_never_saw_are_told(tmp_path: Path) -> None:
+    unseen = CURATION.model_copy(update={"labels_unseen": [f"label {number}" for number in range(12)]})
+    assert "has a label of these: label 0, label 1, " in caveats(tmp_path, curation=unseen)
+    assert "label 9 and 2 more. " in caveats(tmp_path, curation=unseen)
+
+
 def test_costs_without_prices_are_told_to_be_machine_time(tmp_path: Path) -> None:
     unpriced = PRICED.model_copy(update={"student_per_1k_requests": None})
     assert "machine time saved" in caveats(tmp_path, costs=unpriced)
