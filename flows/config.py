@@ -103,7 +103,7 @@ class JudgeSettings(Section):
     """How the teacher's answers are scored, for the filter `dataset.filters.judge`; while that is off, nothing is."""
 
     pairing: PairingSettings = PairingSettings()
-    """How the student's answers to the test prompts are compared with the teacher's, for the report."""
+    """How the student's answers to the test prompts are compared with the teacher's and the baseline's, for the report."""
 
     answering: GenerationsSettings = GenerationsSettings(sampling=Sampling(max_new_tokens=256, max_prompt_tokens=7936))
     """How the judge is run, and its budget; of several samples, scores are averaged and preferences put to the vote."""

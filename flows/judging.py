@@ -20,9 +20,14 @@ def prepare_scoring(settings: ScoringSettings, store: str, generations: Artifact
 
 @flow(name="pairing-prompts", persist_result=True, result_serializer="json")
 def prepare_pairing(
-    settings: PairingSettings, store: str, prompts: Artifact, teacher_evaluation: Artifact, student_evaluation: Artifact
+    settings: PairingSettings,
+    store: str,
+    prompts: Artifact,
+    teacher_evaluation: Artifact,
+    student_evaluation: Artifact,
+    baseline_evaluation: Artifact | None = None,
 ) -> Artifact:
-    """Make the prompts that have student and teacher compared."""
+    """Make the prompts that have the student compared with the teacher, and with the baseline."""
     return run_cached(
         ask_for_preferences,
         settings=settings,
@@ -30,6 +35,7 @@ def prepare_pairing(
         prompts=prompts,
         teacher_evaluation=teacher_evaluation,
         student_evaluation=student_evaluation,
+        baseline_evaluation=baseline_evaluation,
     )
 
 
@@ -52,13 +58,13 @@ def score_answers(stages: Stages, config: DistillConfig, judge: Artifact | None,
 def compare_models(
     stages: Stages, config: DistillConfig, judge: Artifact | None, prompts: Artifact, evaluations: dict[str, Artifact]
 ) -> Artifact | None:
-    """Return what the judge prefers, the student's answers or the teacher's; None where nothing is to be compared.
+    """Return what the judge prefers, the student's answers or those of others; None where nothing is to be compared.
 
     Args:
         stages: The run's stages.
         config: The run's settings.
         judge: A ``model`` or ``student`` artefact; None: nobody judges.
-        prompts: The prompts that both models answered.
+        prompts: The prompts that all models answered.
         evaluations: Of all models, by ``teacher_evaluation``, ``student_evaluation`` and the others' names.
     """
     if config.judge is None or judge is None:
@@ -73,6 +79,7 @@ def compare_models(
         prompts=prompts,
         teacher_evaluation=evaluations["teacher_evaluation"],
         student_evaluation=evaluations["student_evaluation"],
+        baseline_evaluation=evaluations["baseline_evaluation"] if settings.baseline else None,
     )
     return _judge(stages, config, config.judge, settings, SIDES, judge, asked, "preferences") if asked.counts["train"] else None
 

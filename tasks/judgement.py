@@ -13,8 +13,9 @@ from tasks.core.tables import TableWriter, read_table, to_arrow
 from tasks.judging.pairs import pair_prompts
 from tasks.judging.scoring import scoring_prompt
 from tasks.judging.settings import PairingSettings, ScoringSettings
+from tasks.renderers.schema import Opponent
 
-STAGE = Stage("prompts", version=1)
+STAGE = Stage("prompts", version=2)
 _LABELS = {"labels": list[str]()}  # what a judge says is held to a form of its own
 _BATCH_ROWS = 1024
 
@@ -61,16 +62,22 @@ def ask_for_scores(settings: ScoringSettings, store: str, generations: Artifact)
 
 @STAGE.task
 def ask_for_preferences(
-    settings: PairingSettings, store: str, prompts: Artifact, teacher_evaluation: Artifact, student_evaluation: Artifact
+    settings: PairingSettings,
+    store: str,
+    prompts: Artifact,
+    teacher_evaluation: Artifact,
+    student_evaluation: Artifact,
+    baseline_evaluation: Artifact | None = None,
 ) -> Artifact:
-    """Make the prompts that have the student's answers to the test prompts compared with the teacher's, in both orders.
+    """Make the prompts that have the student's answers to the test prompts compared with those of others, in both orders.
 
     Args:
         settings: How they are compared, and of which task types.
         store: URL of the artefact store.
-        prompts: The prompts that both models answered.
+        prompts: The prompts that all models answered.
         teacher_evaluation: ``evaluation`` artefact of the teacher.
         student_evaluation: ``evaluation`` artefact of the student.
+        baseline_evaluation: ``evaluation`` artefact of the student before training; None: it is compared with the teacher alone.
 
     Returns:
         Handle of a ``prompts`` artefact, all training rows, for they are to be answered; none if no test prompt is of the task
@@ -80,23 +87,31 @@ def ask_for_preferences(
         SettingsError: If a task type has no rubric.
     """
     inputs = {"prompts": prompts, "teacher_evaluation": teacher_evaluation, "student_evaluation": student_evaluation}
+    if baseline_evaluation is not None:
+        inputs["baseline_evaluation"] = baseline_evaluation
     with STAGE.draft(store, settings, **inputs) as draft:
-        teacher, student = (
-            {row["id"]: row["completion"] for row in read_table(evaluation, PREDICTIONS)}
-            for evaluation in (teacher_evaluation, student_evaluation)
-        )
+        student = _said(student_evaluation)
+        others: dict[Opponent, dict[str, str]] = {"teacher": _said(teacher_evaluation)}
+        if baseline_evaluation is not None:
+            others["baseline"] = _said(baseline_evaluation)
         asked = _write(
             draft.path,
             (
                 pair
                 for row in read_table(prompts, PROMPTS)
                 if row["split"] == "test" and row["task"] in settings.tasks
-                for pair in pair_prompts(row, student[row["id"]], teacher[row["id"]], settings)
+                for opponent, theirs in others.items()
+                for pair in pair_prompts(row, student[row["id"]], opponent, theirs[row["id"]], settings)
             ),
         )
-        draft.counts, draft.summary = {"items": asked // 2, "train": asked}, _LABELS
+        draft.counts, draft.summary = {"items": asked // (2 * len(others)), "train": asked}, _LABELS
         stage_logger().info("judging prompts: %s", draft.counts)
         return draft.publish()
+
+
+def _said(evaluation: Artifact) -> dict[str, str]:
+    """Return a model's answers by the ids of the test prompts."""
+    return {row["id"]: row["completion"] for row in read_table(evaluation, PREDICTIONS)}
 
 
 def _write(folder: Path, prompts: Iterable[Prompt]) -> int:

@@ -60,7 +60,7 @@ def make_report(
         baseline_evaluation: ``evaluation`` artefact of the student before training.
         student_evaluation: ``evaluation`` artefact of the student.
         control_evaluation: ``evaluation`` artefact of a student trained on references; None: there is none.
-        judgements: ``generations`` artefact of a judge that compared student and teacher; None: nobody did.
+        judgements: ``generations`` artefact of a judge that compared the student with the others; None: nobody did.
 
     Returns:
         Handle of a ``report`` artefact.
@@ -116,7 +116,10 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
     }
     items = read_items(inputs["prompts"], evaluations)
     preferences = read_preferences(inputs["judgements"]) if "judgements" in inputs else {}
-    figures = {task: shown for task, found in preferences.items() if (shown := found.figures()) is not None}
+    figures = {
+        opponent: {task: shown for task, each in found.items() if (shown := each.figures()) is not None}
+        for opponent, found in preferences.items()
+    }
     tasks = compare_tasks(items, figures, settings.min_retained)
     overall = compare_scores(items.scored)
     costs = reckon_costs(settings.prices, serving, _without_control(inputs), len(items))

@@ -41,11 +41,12 @@ def judge_student(
     conditions: list[Condition] = []
     by_task = items.by_task()
     for task in tasks:
-        if task.preference is not None:
-            conditions.append(_preferred(task.task, task.preference, settings.win_rate_margin))
-        if TASK_TYPES[task.task].needs_references or (task.preference is None and len(by_task[task.task].scored)):
+        preference = task.preferences.get("teacher")
+        if preference is not None:
+            conditions.append(_preferred(task.task, preference, settings.win_rate_margin))
+        if TASK_TYPES[task.task].needs_references or (preference is None and len(by_task[task.task].scored)):
             conditions.append(_quality(task, by_task[task.task].scored, settings.min_retained))
-        elif task.preference is None:
+        elif preference is None:
             conditions.append(_likeness(task, settings.min_likeness))
         for flaw, ceiling in _ceilings(settings).items():
             conditions.append(_form(task, by_task[task.task], flaw, ceiling))

@@ -13,24 +13,30 @@ from tasks.metrics.kappa import cohen_kappa
 from tasks.metrics.non_inferiority import judge_retained, required_items
 from tasks.metrics.paired_tests import difference_p_value, holm
 from tasks.metrics.score_intervals import difference_interval, gap_closed_interval, mean_interval, ratio_interval
-from tasks.renderers.schema import ModelName, Preference, Rates, TaskReport
+from tasks.renderers.schema import OPPONENTS, ModelName, Opponent, Preference, Rates, TaskReport
 from tasks.task_types import TASK_TYPES, TaskType
 
-OPPONENTS: tuple[ModelName, ...] = ("baseline", "teacher")
 
-
-def compare_tasks(items: Items, preferences: Mapping[str, Preference], min_retained: float) -> list[TaskReport]:
+def compare_tasks(
+    items: Items, preferences: Mapping[Opponent, Mapping[str, Preference]], min_retained: float
+) -> list[TaskReport]:
     """Return the quality of each task type.
 
     Args:
         items: All test items.
-        preferences: What a judge prefers, by task type.
+        preferences: What a judge prefers, by whom the student is compared with and by task type.
         min_retained: Share of the teacher's score that the gate asks for.
     """
     by_task = items.by_task()
     p_values = _adjusted({task: _p_values(TASK_TYPES[task], chosen.scored) for task, chosen in by_task.items()})
     return [
-        _compare_task(TASK_TYPES[task], chosen, p_values[task], preferences.get(task), min_retained)
+        _compare_task(
+            TASK_TYPES[task],
+            chosen,
+            p_values[task],
+            {opponent: found[task] for opponent, found in preferences.items() if task in found},
+            min_retained,
+        )
         for task, chosen in by_task.items()
     ]
 
@@ -48,7 +54,7 @@ def compare_scores(scored: Items) -> dict[str, Interval]:
 
 
 def _compare_task(
-    task: TaskType, items: Items, p_values: dict[str, float], preference: Preference | None, min_retained: float
+    task: TaskType, items: Items, p_values: dict[str, float], preferences: dict[Opponent, Preference], min_retained: float
 ) -> TaskReport:
     scored = items.scored
     return TaskReport(
@@ -66,7 +72,7 @@ def _compare_task(
         likeness=compare_with_teacher(items) if task.is_open else {},
         p_values=p_values,
         required_items=_required_items(scored, min_retained),
-        preference=preference,
+        preferences=preferences,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from tasks.judging.preference import Preferences
 from tasks.preflight_checks.model_names import spelled_names
+from tasks.renderers.schema import Opponent
 
 _MAKER = re.compile(r"^(?:meta|google|nvidia|ibm|microsoft)-")
 _FAMILY = re.compile(r"[a-z]+")
@@ -13,26 +14,30 @@ _PARTIAL = "and models prefer answers like their own (arXiv 2404.13076): the stu
 _LEAST_CONSISTENT = 0.5
 
 
-def judge_caveats(preferences: Mapping[str, Preferences], teacher: str) -> Iterator[str]:
-    """Yield the caveats of a judge's preferences between student and teacher, each a sentence.
+def judge_caveats(preferences: Mapping[Opponent, Mapping[str, Preferences]], teacher: str) -> Iterator[str]:
+    """Yield the caveats of a judge's preferences between the student and others, each a sentence.
 
     Args:
-        preferences: By task type.
+        preferences: By whom the student is compared with and by task type.
         teacher: The teacher's name, as its answers have it.
     """
-    for judge in {found.judge: None for found in preferences.values() if found.scores}:
+    for judge in {found.judge: None for found in preferences.get("teacher", {}).values() if found.scores}:
         if judge == teacher:
             yield f"The judge, {judge}, is the teacher itself, {_PARTIAL}. Name another in judge.by."
         elif (family := _family(judge)) is not None and family == _family(teacher):
             yield f"The judge, {judge}, seems to be of the teacher's family, {family}, {_PARTIAL}. Name another in judge.by."
-    for task, found in preferences.items():
-        if found.unreadable:
-            yield f"{found.unreadable} of {len(found.pairs)} {task} items have no readable judgement and are in no win rate."
-        if found.consistent < _LEAST_CONSISTENT:
-            yield (
-                f"With the answers in the other order the judge decides otherwise in {1 - found.consistent:.0%} of the {task} "
-                "items, which are ties then: it hardly tells the models apart."
-            )
+    for opponent, by_task in preferences.items():
+        for task, found in by_task.items():
+            if found.unreadable:
+                yield (
+                    f"{found.unreadable} of {len(found.pairs)} {task} items have no readable judgement of student and {opponent} "
+                    "and are in no win rate."
+                )
+            if found.consistent < _LEAST_CONSISTENT:
+                yield (
+                    f"With the answers of student and {opponent} in the other order the judge decides otherwise in "
+                    f"{1 - found.consistent:.0%} of the {task} items, which are ties then: it hardly tells the two apart."
+                )
 
 
 def _family(source: str) -> str | None:

@@ -34,6 +34,9 @@ class PairingSettings(ScoringSettings):
     tasks: tuple[str, ...] = ("CONVERSATION",)
     """Task types whose test items are judged."""
 
+    baseline: bool = True
+    """Compare the student with the baseline too, which tells what the training was worth; it doubles what the judge is asked."""
+
 
 def held_to_form(generations: GenerationsSettings, settings: ScoringSettings, verdicts: Verdicts) -> GenerationsSettings:
     """Return how a judge answers: as it is set, and in the form that its verdicts are read from.

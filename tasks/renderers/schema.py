@@ -12,6 +12,9 @@ from tasks.teachers.serving import Serving
 
 ModelName = Literal["teacher", "baseline", "control", "student"]
 """The control, a student trained on references instead of the teacher's answers, is only where one was trained."""
+Opponent = Literal["baseline", "teacher"]
+OPPONENTS: tuple[Opponent, ...] = ("baseline", "teacher")
+"""Whom the student is compared with."""
 Verdict = Literal["promote", "hold", "inconclusive"]
 
 
@@ -33,7 +36,7 @@ class Rates(Part):
 
 
 class Preference(Part):
-    """What a judge prefers, each pair shown in both orders; only where open conversations were judged."""
+    """What a judge prefers, the student's answers or another model's, each pair shown in both orders."""
 
     judge: str
     items: int
@@ -41,7 +44,7 @@ class Preference(Part):
     unreadable: int
     """Those for which there is none."""
     win_rate: Interval
-    """Student against teacher; ties count half."""
+    """Of the student; ties count half."""
     wins: int
     ties: int
     losses: int
@@ -77,7 +80,8 @@ class TaskReport(Part):
     """Of the student against baseline and teacher, by what it is compared with; adjusted by Holm over the tasks."""
     required_items: int | None
     """Items with which the quality condition could be decided, where it could not."""
-    preference: Preference | None
+    preferences: dict[Opponent, Preference]
+    """By whom the student is compared with; only where a judge compared."""
 
 
 class Slice(Part):

@@ -16,7 +16,7 @@ NOTHING_SAVED: dict[str, Interval | None] = {"speed_up": None, "memory": None}
 def gate(items: Items, preferences: dict[str, Preference] | None = None, **settings: object) -> list[Condition]:
     """Return the conditions that the report's settings lead to."""
     asked = ReportSettings.model_validate(settings)
-    tasks = compare_tasks(items, preferences or {}, asked.min_retained)
+    tasks = compare_tasks(items, {"teacher": preferences or {}}, asked.min_retained)
     return judge_student(asked, items, tasks, NOTHING_SAVED)
 
 

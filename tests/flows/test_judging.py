@@ -49,14 +49,18 @@ def test_a_students_answers_are_compared_once_and_found_again(
     config, judge = judged_by(scripted, prompts, tmp_path)
     evaluations = {
         "teacher_evaluation": evaluated(prompts, "teacher", lambda _: "an answer"),
+        "baseline_evaluation": evaluated(prompts, "baseline", lambda _: "the longest answer of all of them"),
         "student_evaluation": evaluated(prompts, "student", lambda _: "an answer that is longer"),
     }
     found = [compare_models(Stages(config.store, config.recovery), config, judge, prompts, evaluations) for _ in range(2)]
 
     assert found[0] is not None and found[0] == found[1]
-    won = read_preferences(found[0])["CONVERSATION"]
-    assert set(won.scores.values()) == {1.0}
-    assert len(scripted.calls) == 2 * len(won.scores)
+    won = read_preferences(found[0])
+    assert {opponent: set(by_task["CONVERSATION"].scores.values()) for opponent, by_task in won.items()} == {
+        "teacher": {1.0},
+        "baseline": {0.0},
+    }
+    assert len(scripted.calls) == 2 * 2 * len(won["teacher"]["CONVERSATION"].scores)
 
 
 def test_the_teachers_answers_are_scored_for_the_filter_alone(
@@ -77,7 +81,7 @@ def test_where_no_test_prompt_is_to_be_compared_nobody_is_asked(
     tmp_path: Path, prompts: Artifact, scripted: ScriptedEndpoint, prefect_server: None
 ) -> None:
     config, judge = judged_by(scripted, prompts, tmp_path, "judge.pairing={tasks: [SUMMARIZATION]}")
-    evaluations = {f"{name}_evaluation": evaluated(prompts, name, lambda _: "x") for name in ("teacher", "student")}
+    evaluations = {f"{name}_evaluation": evaluated(prompts, name, lambda _: "x") for name in ("teacher", "baseline", "student")}
 
     assert compare_models(Stages(config.store, config.recovery), config, judge, prompts, evaluations) is None
     assert compare_models(Stages(config.store, config.recovery), config, None, prompts, evaluations) is None

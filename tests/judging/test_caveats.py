@@ -5,14 +5,14 @@ import pytest
 from tasks.judging.caveats import judge_caveats
 from tasks.judging.preference import Pair, Preferences
 
-WON = Pair(student_first=True, teacher_first=True, is_same=False, student_characters=5, teacher_characters=5)
-TORN = Pair(student_first=True, teacher_first=False, is_same=False, student_characters=5, teacher_characters=5)
-UNREADABLE = Pair(student_first=True, teacher_first=None, is_same=False, student_characters=5, teacher_characters=5)
+WON = Pair(student_first=True, opponent_first=True, is_same=False, student_characters=5, opponent_characters=5)
+TORN = Pair(student_first=True, opponent_first=False, is_same=False, student_characters=5, opponent_characters=5)
+UNREADABLE = Pair(student_first=True, opponent_first=None, is_same=False, student_characters=5, opponent_characters=5)
 
 
 def caveats(judge: str, teacher: str, *pairs: Pair) -> list[str]:
     found = Preferences(judge, {str(number): pair for number, pair in enumerate(pairs or (WON,))})
-    return list(judge_caveats({"CONVERSATION": found}, teacher))
+    return list(judge_caveats({"teacher": {"CONVERSATION": found}}, teacher))
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_of_others_there_is_nothing_to_say(judge: str, teacher: str) -> None:
 def test_what_cannot_be_read_and_what_contradicts_itself_is_counted() -> None:
     unreadable, torn = caveats("a", "b", WON, TORN, TORN, TORN, UNREADABLE)
 
-    assert unreadable.startswith("1 of 5 CONVERSATION items have no readable judgement")
+    assert unreadable.startswith("1 of 5 CONVERSATION items have no readable judgement of student and teacher")
     assert "otherwise in 75% of the CONVERSATION items" in torn

@@ -26,8 +26,7 @@ def report_on(store: Path, scripted: ScriptedEndpoint, judge_name: str | None, t
     }
     judgements = None
     if judge_name is not None:
-        pair = {name: evaluations[name] for name in ("teacher_evaluation", "student_evaluation")}
-        asked = ask_for_preferences.fn(settings=PairingSettings(), store=str(store), prompts=prompts, **pair)
+        asked = ask_for_preferences.fn(settings=PairingSettings(), store=str(store), prompts=prompts, **evaluations)
         judgements = judge(scripted, asked, SIDES, name=judge_name)
     stages = {kind: artifact(store, kind, kind, {}) for kind in ("preflight", "generations", "dataset", "student")}
     made = make_report.fn(
@@ -45,8 +44,11 @@ def test_a_student_that_the_judge_prefers_is_promoted_and_another_is_held(
     (task,) = report.tasks
 
     assert report.verdict == verdict, report.reason
-    assert task.preference is not None
-    assert (task.preference.judge, task.preference.wins, task.preference.losses) == ("judge-1", won, 100 - won)
+    preference = task.preferences["teacher"]
+    assert (preference.judge, preference.wins, preference.losses) == ("judge-1", won, 100 - won)
+    assert task.preferences["baseline"] == preference, "the baseline says what the teacher says"
+    rows = [line for line in render_markdown(report).splitlines() if line.startswith("| preferred to the ")]
+    assert [row.split(" (by")[0] for row in rows] == ["| preferred to the baseline", "| preferred to the teacher"]
     assert report.lineage.artifacts["judgements"].kind == "generations"
 
 
@@ -57,7 +59,7 @@ def test_without_a_judge_agreement_with_the_teacher_is_all_there_is_to_go_by_and
     markdown = render_markdown(report).splitlines()
 
     assert report.verdict == "hold", "it never says what the teacher says"
-    assert report.tasks[0].preference is None
+    assert report.tasks[0].preferences == {}
     assert report.reason.startswith("likeness to the teacher: CONVERSATION: ")
     assert "**Likeness to the teacher's answers: CONVERSATION**" in markdown
     assert "| likeness to the teacher | baseline | student |" in markdown

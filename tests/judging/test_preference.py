@@ -36,8 +36,7 @@ def pairs(prompts: Artifact, student: Callable[[int], str], settings: PairingSet
 
 def compared(prompts: Artifact, scripted: ScriptedEndpoint, student: Callable[[int], str]) -> Preferences:
     """Return what the scripted judge prefers."""
-    (found,) = read_preferences(judge(scripted, pairs(prompts, student, PairingSettings()), SIDES)).values()
-    return found
+    return read_preferences(judge(scripted, pairs(prompts, student, PairingSettings()), SIDES))["teacher"]["CONVERSATION"]
 
 
 def outcomes(scores: Sequence[float]) -> tuple[int, int, int]:
@@ -103,6 +102,24 @@ def test_garbage_is_no_preference_and_is_counted(prompts: Artifact, scripted: Sc
     assert found.unreadable == 3
     assert set(found.scores.values()) == {1.0}
     assert len(found.scores) == len(found.pairs) - 3
+
+
+def test_the_student_is_compared_with_teacher_and_baseline_by_one_judge(prompts: Artifact, scripted: ScriptedEndpoint) -> None:
+    scripted.act = by(longer)
+    asked = ask_for_preferences.fn(
+        settings=PairingSettings(),
+        store=prompts.store,
+        prompts=prompts,
+        teacher_evaluation=evaluated(prompts, "teacher", lambda _: "the longest answer of them all"),
+        baseline_evaluation=evaluated(prompts, "baseline", lambda _: "short"),
+        student_evaluation=evaluated(prompts, "student", lambda _: "not as short"),
+    )
+    found = read_preferences(judge(scripted, asked, SIDES))
+
+    assert asked.counts["train"] == 4 * asked.counts["items"]
+    assert list(found) == ["baseline", "teacher"]
+    assert found["baseline"]["CONVERSATION"].win_rate.value == 1
+    assert found["teacher"]["CONVERSATION"].win_rate.value == 0
 
 
 def test_only_the_task_types_that_were_asked_for_are_compared(prompts: Artifact) -> None:

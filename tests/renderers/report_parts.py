@@ -1,6 +1,6 @@
 """Parts of the reports made by hand: one task, one model's serving figures, a curation, completions."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import (
@@ -43,6 +43,7 @@ PREFERENCE = Preference(
     unreadable=4,
     length_controlled_win_rate=about(0.481, 0.04),
 )
+_MOSTLY_WON: dict[str, Any] = {"win_rate": about(0.871, 0.03), "wins": 502, "ties": 41, "losses": 57}
 
 
 def _step(
@@ -140,7 +141,7 @@ def task_report(
         likeness={} if preference is None else {"chrf": {"baseline": about(0.211), "student": about(0.463)}},
         p_values={"baseline": 0.00001, "teacher": 0.041},
         required_items=None if preference is None else 2_400,
-        preference=preference,
+        preferences={} if preference is None else {"baseline": preference.model_copy(update=_MOSTLY_WON), "teacher": preference},
     )
 
 

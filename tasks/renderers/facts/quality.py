@@ -5,7 +5,7 @@ from markupsafe import Markup
 from tasks.metrics.intervals import Interval
 from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
 from tasks.renderers.formats import count, points, probability, score, share, whole_share, words
-from tasks.renderers.schema import Preference, Rates, Report, TaskReport
+from tasks.renderers.schema import Opponent, Preference, Rates, Report, TaskReport
 from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
 
 _LIKENESS = {"chrf": Cell("chrF++", "mean of single answers"), "bleu": Cell("BLEU", "all answers together")}
@@ -46,8 +46,8 @@ def comparisons_table(task: TaskReport) -> Table:
     ]
     if task.required_items is not None:
         rows.append([Cell("items needed to decide"), Cell(count(task.required_items), f"tested were {task.items:,}")])
-    if task.preference is not None:
-        rows += _preference_rows(task.preference)
+    for opponent, preference in task.preferences.items():
+        rows += _preference_rows(opponent, preference)
     return Table(f"Comparisons: {task.task}", [*text_columns("comparison"), Column("student")], rows)
 
 
@@ -63,9 +63,9 @@ def likeness_table(task: TaskReport) -> Table:
     return Table(caption, [*text_columns("likeness to the teacher"), *(Column(model) for model in models)], rows)
 
 
-def _preference_rows(judged: Preference) -> list[list[Cell]]:
+def _preference_rows(opponent: Opponent, judged: Preference) -> list[list[Cell]]:
     return [
-        [Cell("preferred to the teacher", f"by {judged.judge}"), measured(judged.win_rate, share)],
+        [Cell(f"preferred to the {opponent}", f"by {judged.judge}"), measured(judged.win_rate, share)],
         [Cell("the same, lengths set equal"), measured(judged.length_controlled_win_rate, share)],
         [
             Cell("wins, ties, losses", f"of {judged.items:,} judged"),
