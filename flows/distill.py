@@ -52,12 +52,13 @@ def distill(config: DistillConfig) -> Artifact:
     require_references(config, prompts)
     models = {name: _find_model(stages, config, settings) for name, settings in config.teachers.items()}
     source = _find_student(stages, config, models[MAIN_TEACHER])
-    preflight = _look_ahead(stages, config, models, source, prompts)
+    own_judge = _find_judge(stages, config)
+    preflight = _look_ahead(stages, config, models, source, prompts, own_judge)
     teachers = {name: adapt_teacher(stages, config, config.teachers[name], model, prompts) for name, model in models.items()}
     teacher = teachers[MAIN_TEACHER]
     baseline = _prepare_baseline(stages, config, prompts, teacher if config.student.model is None else source)
     generations = _generate(stages, config, prompts, teachers)
-    judge = _find_judge(stages, config, teacher)
+    judge = teacher if config.judge is not None and own_judge is None else own_judge
     dataset = stages.run(
         curate_dataset,
         curate,
@@ -133,11 +134,11 @@ def _find_model(stages: Stages, config: DistillConfig, settings: TeacherSettings
     return stages.run(initialise_model, prepare_model, f"{whose}'s model", config.placement.models, settings=settings.model)
 
 
-def _find_judge(stages: Stages, config: DistillConfig, teacher: Artifact) -> Artifact | None:
-    """Return who judges answers: a model of its own, the teacher as it answers, or nobody."""
-    if config.judge is None:
+def _find_judge(stages: Stages, config: DistillConfig) -> Artifact | None:
+    """Return the model that judges answers; None where nobody does, or the teacher as it answers."""
+    if config.judge is None or config.judge.by is None:
         return None
-    return teacher if config.judge.by is None else _find_model(stages, config, config.judge.by, "judge")
+    return _find_model(stages, config, config.judge.by, "judge")
 
 
 def _find_student(stages: Stages, config: DistillConfig, teacher: Artifact) -> Artifact:
@@ -148,20 +149,27 @@ def _find_student(stages: Stages, config: DistillConfig, teacher: Artifact) -> A
 
 
 def _look_ahead(
-    stages: Stages, config: DistillConfig, models: dict[str, Artifact], student: Artifact, prompts: Artifact
+    stages: Stages,
+    config: DistillConfig,
+    models: dict[str, Artifact],
+    student: Artifact,
+    prompts: Artifact,
+    judge: Artifact | None,
 ) -> Artifact:
-    """Refuse a training that cannot work, with each of the teachers; return what was found about the main one."""
+    """Refuse a training that cannot work, with each of the teachers; return what was found about the main one and the judge."""
     training = config.student.training
+    curates = judge is not None and config.dataset.filters.judge.mode != "off"
     found = {
         name: stages.run(
             look_ahead,
             check_models,
             "preflight" if name == MAIN_TEACHER else f"preflight of {name}",
             config.placement.preflight,
-            settings=plan_preflight(config.preflight, training),
+            settings=plan_preflight(config.preflight, training, judge_curates=curates),
             teacher=model,
             student=student,
             prompts=prompts,
+            judge=judge if name == MAIN_TEACHER else None,
         )
         for name, model in models.items()
     }

@@ -38,9 +38,18 @@ def draw_weights(settings: FreshSettings, store: str, model: Artifact) -> Artifa
 
 
 @flow(name="preflight", persist_result=True, result_serializer="json")
-def look_ahead(settings: PreflightPlan, store: str, teacher: Artifact, student: Artifact, prompts: Artifact) -> Artifact:
-    """Refuse a training that cannot work before anything is paid for."""
-    return run_cached(check_models, settings=settings, store=store, teacher=teacher, student=student, prompts=prompts)
+def look_ahead(
+    settings: PreflightPlan,
+    store: str,
+    teacher: Artifact,
+    student: Artifact,
+    prompts: Artifact,
+    judge: Artifact | None = None,
+) -> Artifact:
+    """Refuse a training that cannot work, or may not be done, before anything is paid for."""
+    return run_cached(
+        check_models, settings=settings, store=store, teacher=teacher, student=student, prompts=prompts, judge=judge
+    )
 
 
 @flow(name="training", persist_result=True, result_serializer="json")

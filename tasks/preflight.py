@@ -17,7 +17,7 @@ from tasks.preflight_checks.shape import ModelShape
 from tasks.teachers.identity import endpoint_of
 from tasks.training.settings import LOGPROB_METHODS, TEACHER_METHODS, Method, TrainingSettings
 
-STAGE = Stage("preflight", version=1)
+STAGE = Stage("preflight", version=2)
 FINDINGS_FILE = "preflight.json"
 
 
@@ -25,15 +25,18 @@ class PreflightSettings(Section):
     """What is looked at before anything is paid for: terms, tokenizers, templates, architecture, memory."""
 
     acknowledge_terms: bool = False
-    """Go on although the teacher's terms, as far as they are known here, forbid training another model on its answers: you have a
-    permission. It is recorded with the run."""
+    """Go on although the terms of the teacher, or of a judge that scores training rows, forbid as far as they are known here that
+    another model is trained on its answers: you have a permission. It is recorded with the run."""
 
 
 class PreflightPlan(Section):
     """All that the checks depend on."""
 
     acknowledge_terms: bool = False
-    """Whether the user says that they may do what the teacher's terms seem to forbid."""
+    """Whether the user says that they may do what the terms of teacher or judge seem to forbid."""
+
+    judge_curates: bool
+    """Whether the judge, if there is one, scores the rows that are trained on."""
 
     method: Method
     """How the student is trained."""
@@ -54,9 +57,16 @@ class PreflightPlan(Section):
     """Whether attention relations are matched, which are read off the projections of queries, keys and values."""
 
 
-def plan_preflight(preflight: PreflightSettings, training: TrainingSettings) -> PreflightPlan:
-    """Return what has to be checked for a training."""
+def plan_preflight(preflight: PreflightSettings, training: TrainingSettings, *, judge_curates: bool = False) -> PreflightPlan:
+    """Return what has to be checked for a training.
+
+    Args:
+        preflight: What the user says of the checks.
+        training: How the student is trained.
+        judge_curates: Whether a judge scores the rows that are trained on.
+    """
     return PreflightPlan(
+        judge_curates=judge_curates,
         acknowledge_terms=preflight.acknowledge_terms,
         method=training.method,
         turns=training.turns,
@@ -68,7 +78,14 @@ def plan_preflight(preflight: PreflightSettings, training: TrainingSettings) -> 
 
 
 @STAGE.task
-def check_models(settings: PreflightPlan, store: str, teacher: Artifact, student: Artifact, prompts: Artifact) -> Artifact:
+def check_models(
+    settings: PreflightPlan,
+    store: str,
+    teacher: Artifact,
+    student: Artifact,
+    prompts: Artifact,
+    judge: Artifact | None = None,
+) -> Artifact:
     """Check that a student can be trained on a teacher's answers as planned; neither one's weights are read.
 
     Args:
@@ -77,20 +94,22 @@ def check_models(settings: PreflightPlan, store: str, teacher: Artifact, student
         teacher: A ``model`` artefact, of an endpoint too, or the ``student`` artefact of an earlier run; before any adaptation.
         student: The ``model`` artefact that is trained, before it is cut down.
         prompts: A ``prompts`` artefact; only the roles of its conversations are looked at.
+        judge: The ``model`` or ``student`` artefact that judges answers; None: nobody, or the teacher. Only its terms matter.
 
     Returns:
         Handle of a ``preflight`` artefact: preflight.json with everything that was found, which is also in the record.
 
     Raises:
         ModelError: If a model's files are not there, or its template does not take the conversations.
-        SettingsError: If the training cannot work, or the teacher's terms forbid it.
+        SettingsError: If the training cannot work, or the terms of teacher or judge forbid it.
         StageFailedError: If an endpoint that is asked for its tokens does not answer.
     """
     prepare_libraries()
     from tasks.preflight_checks.origins import fetch_small_files
 
-    with STAGE.draft(store, settings, teacher=teacher, student=student, prompts=prompts) as draft:
-        terms = _check_terms(settings, teacher, student)
+    inputs = {"teacher": teacher, "student": student, "prompts": prompts} | ({} if judge is None else {"judge": judge})
+    with STAGE.draft(store, settings, **inputs) as draft:
+        terms = _check_terms(settings, teacher, student, judge)
         folder = fetch_small_files(student)
         shapes = _check_architectures(settings, teacher, student, folder)
         tokenizer, ends = _check_templates(settings, folder, prompts)
@@ -130,20 +149,22 @@ def check_memory(
     return estimate
 
 
-def _check_terms(settings: PreflightPlan, teacher: Artifact, student: Artifact) -> dict[str, Any]:
+def _check_terms(settings: PreflightPlan, teacher: Artifact, student: Artifact, judge: Artifact | None) -> dict[str, Any]:
     from tasks.preflight_checks.origins import terms_of
-    from tasks.preflight_checks.terms import check_terms
+    from tasks.preflight_checks.terms import check_judge_terms, check_terms
 
     theirs, ours = terms_of(teacher), terms_of(student)
-    pairs = [check_terms(their, our, settings.acknowledge_terms) for their in theirs for our in ours]
+    judges = [] if judge is None else terms_of(judge)
+    acknowledged = settings.acknowledge_terms
+    pairs = [check_terms(their, our, acknowledged) for their in theirs for our in ours]
+    pairs += [check_judge_terms(each, our, settings.judge_curates, acknowledged) for each in judges for our in ours]
     conditions = list(dict.fromkeys(condition for pair in pairs for condition in pair))
     stage_logger().info(
-        "preflight: terms of teacher %s, student %s; %d conditions for a release",
-        [terms.name for terms in theirs],
-        [terms.name for terms in ours],
+        "preflight: terms of teacher %s, student %s, judge %s; %d conditions for a release",
+        *([terms.name for terms in found] for found in (theirs, ours, judges)),
         len(conditions),
     )
-    sides = {"teacher": theirs, "student": ours}
+    sides = {"teacher": theirs, "student": ours, "judge": judges}
     return {
         "terms": {side: [terms.model_dump(mode="json") for terms in found] for side, found in sides.items()},
         "conditions": conditions,

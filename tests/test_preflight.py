@@ -44,11 +44,23 @@ def other_model(tmp_path: Path, store: Path, name: str = "other", **config: Any)
 
 
 def check(
-    store: Path, teacher: Artifact, student: Artifact, *, acknowledge: bool = False, chat: bool = False, **training: Any
+    store: Path,
+    teacher: Artifact,
+    student: Artifact,
+    *,
+    acknowledge: bool = False,
+    chat: bool = False,
+    judge: Artifact | None = None,
+    judge_curates: bool = True,
+    **training: Any,
 ) -> Artifact:
-    plan = plan_preflight(PreflightSettings(acknowledge_terms=acknowledge), TrainingSettings.model_validate(training))
+    plan = plan_preflight(
+        PreflightSettings(acknowledge_terms=acknowledge),
+        TrainingSettings.model_validate(training),
+        judge_curates=judge_curates and judge is not None,
+    )
     prompts = prepare(store, numbered(3), chat=chat)
-    return check_models.fn(settings=plan, store=str(store), teacher=teacher, student=student, prompts=prompts)
+    return check_models.fn(settings=plan, store=str(store), teacher=teacher, student=student, prompts=prompts, judge=judge)
 
 
 def test_what_was_found_is_in_the_record_and_in_a_file(tmp_path: Path, store: Path, model: Artifact) -> None:
@@ -121,6 +133,23 @@ def test_a_forbidden_teacher_needs_an_acknowledgement_which_is_recorded(store: P
     record = read_record(check(store, teacher, model, acknowledge=True))
     assert record.settings["acknowledge_terms"] is True
     assert any("acknowledged" in condition for condition in record.summary["conditions"])
+
+
+def test_a_judge_that_scores_training_rows_is_asked_for_its_terms_like_a_teacher(store: Path, model: Artifact) -> None:
+    judge = prepare_endpoint.fn(settings=FORBIDDING, store=str(store))
+
+    with pytest.raises(SettingsError, match=r"the judge claude-sonnet-4 is under .* take another judge \(judge\.by\)"):
+        check(store, model, model, judge=judge)
+    acknowledged = read_record(check(store, model, model, judge=judge, acknowledge=True)).summary
+    assert [terms["model"] for terms in acknowledged["terms"]["judge"]] == ["claude-sonnet-4"]
+    assert any("judge claude-sonnet-4" in each and "acknowledged" in each for each in acknowledged["conditions"])
+
+
+def test_a_judge_that_only_compares_stops_nothing_and_its_ban_is_told(store: Path, model: Artifact) -> None:
+    judge = prepare_endpoint.fn(settings=FORBIDDING, store=str(store))
+    summary = read_record(check(store, model, model, judge=judge, judge_curates=False)).summary
+
+    assert any("The judge claude-sonnet-4" in each and "read whether its judgements" in each for each in summary["conditions"])
 
 
 def test_another_tokenizer_is_refused_by_the_methods_that_need_the_teachers_ids_only(

@@ -74,8 +74,8 @@ def _incomplete_answers(items: Items) -> Iterator[str]:
             yield f"The {model} gave no answer at all to {failed} of {len(rows)} test prompts; they count as wrong."
     if unscored := len(items) - len(items.scored):
         yield (
-            f"{unscored} of {len(items)} test prompts have no reference and no score. How like the teacher's answers are is "
-            "measured of them, which is agreement and not quality; a judge tells more."
+            f"{unscored} of {len(items)} test prompts have no reference and no score. All that is known of them is how like the "
+            "teacher's answers the others are, which is agreement and not quality, and what a judge prefers if there is one."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the licences of teacher and student ask of a release, and a stop where the teacher's terms forbid the whole plan.
+"""What the licences of teacher, student and judge ask of a release, and a stop where the terms of one forbid the whole plan.
 
 A reminder of what to read, not legal advice: ``licences.yaml`` knows models by their names and sums up their terms in a few
 sentences; a name proves nothing, and terms change. Where no name is known, a model's own files are asked; where they are silent,
@@ -88,7 +88,7 @@ def check_terms(teacher: Terms, student: Terms, acknowledge_terms: bool) -> list
     Raises:
         SettingsError: If the teacher's outputs may not train this student, and nobody acknowledged it.
     """
-    banned = teacher.outputs_may_train == "no" and student.licence not in teacher.except_students_of
+    banned = _forbids(teacher, student)
     if banned and not acknowledge_terms:
         raise SettingsError(
             f"the teacher {teacher.model} is under the {teacher.name} ({teacher.url}), which forbids {teacher.forbids}; take "
@@ -108,6 +108,46 @@ def check_terms(teacher: Terms, student: Terms, acknowledge_terms: bool) -> list
         conditions.append(_to_be_read("student", student, "what it asks of models made from it"))
     conditions.extend(student.student_conditions)
     return list(dict.fromkeys(conditions))
+
+
+def check_judge_terms(judge: Terms, student: Terms, curates: bool, acknowledge_terms: bool) -> list[str]:
+    """Stop a run whose judge's terms forbid it: scores that decide what a model is trained on have a part in it as answers have.
+
+    Args:
+        judge: Terms of the model that judges.
+        student: Terms of the model that is trained.
+        curates: Whether the judge scores the rows that are trained on; otherwise it compares answers for the report alone.
+        acknowledge_terms: Whether somebody says that they may do so all the same; the ban is then a condition to keep.
+
+    Returns:
+        What a release of the student must keep because of the judge.
+
+    Raises:
+        SettingsError: If the judge's outputs may not train this student, it scores training rows, and nobody acknowledged it.
+    """
+    if _forbids(judge, student):
+        ban = f"the judge {judge.model} is under the {judge.name} ({judge.url}), which forbids {judge.forbids}"
+        if not curates:
+            return [f"{ban[0].upper()}{ban[1:]}: before a release, read whether its judgements may be published or relied on."]
+        if not acknowledge_terms:
+            raise SettingsError(
+                f"{ban}, and its scores decide what the student is trained on; take another judge (judge.by), set "
+                "dataset.filters.judge.mode: off, or, if you have a permission that says otherwise, set "
+                "preflight.acknowledge_terms: true, which is recorded"
+            )
+        return [
+            f"{ban[0].upper()}{ban[1:]}; this run was acknowledged with preflight.acknowledge_terms, so keep the permission with "
+            "the release."
+        ]
+    if not curates:
+        return []
+    question = "whether its judgements may be used to train another model"
+    unread = [_to_be_read("judge", judge, question)] if judge.outputs_may_train == UNKNOWN else []
+    return [*unread, *judge.conditions]
+
+
+def _forbids(teacher: Terms, student: Terms) -> bool:
+    return teacher.outputs_may_train == "no" and student.licence not in teacher.except_students_of
 
 
 def _to_be_read(role: str, terms: Terms, question: str) -> str:

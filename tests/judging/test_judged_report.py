@@ -65,6 +65,7 @@ def test_without_a_judge_agreement_with_the_teacher_is_all_there_is_to_go_by_and
     assert "| likeness to the teacher | baseline | student |" in markdown
     assert any(line.startswith("| chrF++ (mean of single answers) | 100.0%") for line in markdown)
     assert any("which is agreement and not quality" in line for line in markdown)
+    assert "| metric | teacher | baseline | student |" in markdown, "what is wrong in form is told of each model"
 
 
 def test_a_teacher_that_judges_itself_is_a_caveat(tmp_path: Path, scripted: ScriptedEndpoint) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tasks.core.errors import SettingsError
 from tasks.preflight_checks.licences import Licence, LicenceTable, licence_table
-from tasks.preflight_checks.terms import Terms, check_terms, find_terms
+from tasks.preflight_checks.terms import Terms, check_judge_terms, check_terms, find_terms
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com/v1"
@@ -269,6 +269,16 @@ def test_known_terms_that_leave_it_open_must_be_read_too() -> None:
     (condition, *_) = check_terms(teacher, find_terms("phi-4"), acknowledge_terms=False)
     assert "https://mistral.ai/terms" in condition
     assert "whether its outputs may train another model" in condition
+
+
+def test_the_terms_of_a_judge_that_curates_are_kept_and_those_of_one_that_compares_ask_nothing() -> None:
+    llama, student = find_terms("meta-llama/Llama-3.1-405B-Instruct"), find_terms("phi-4")
+
+    assert check_judge_terms(llama, student, curates=True, acknowledge_terms=False) == list(llama.conditions)
+    assert check_judge_terms(llama, student, curates=False, acknowledge_terms=False) == []
+    (unread,) = check_judge_terms(Terms(model="our-judge"), student, curates=True, acknowledge_terms=False)
+    assert "The licence of the judge our-judge is not known" in unread
+    assert check_judge_terms(find_terms("phi-4"), student, curates=True, acknowledge_terms=False) == []
 
 
 def test_terms_survive_json_and_cannot_be_changed() -> None:

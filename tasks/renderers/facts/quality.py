@@ -15,7 +15,7 @@ _MOST_SLICES = 14
 
 def scores_table(task: TaskReport) -> Table:
     """Return a task's metrics and the shares of answers that are wrong in form, with the models as columns."""
-    models = present(*task.metrics.values())
+    models = present(*task.metrics.values(), task.rates)  # without references there are rates alone
     metrics = sorted(task.metrics, key=lambda name: name != task.metric)  # the primary one first, the others as they are
     rows = [
         [
