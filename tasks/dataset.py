@@ -119,8 +119,10 @@ def curate(
         pii = settings.filters.pii
         write_rows(answers, verdicts, draft.path, _with_personal_data(verdicts, pii.mode), pii.look_at)
         draft.summary = summarise(answers, row_steps + set_steps, context.labels, figures, verdicts)
-        kept = read_table(draft.path / answers.table.file, EXAMPLES)
-        draft.summary["contamination"] = count_contamination(context.test_prompts(), kept)
+        file = draft.path / answers.table.file
+        draft.summary["contamination"] = count_contamination(
+            context.test_prompts(), lambda: read_table(file, EXAMPLES), draft.counts["kept"]
+        )
         draft.summary[LOGPROBS] = _logprob_settings(generations)
         if scores is not None:
             draft.summary["judge"] = {"judge": scores.judge, "scored": len(scores), "unreadable": scores.unreadable}

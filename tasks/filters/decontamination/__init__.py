@@ -7,13 +7,14 @@ from pydantic import Field
 
 from tasks.filters.context import FilterContext
 from tasks.filters.decontamination.evaluation_sets import EvaluationSetSettings, read_evaluation_sets
-from tasks.filters.decontamination.index import HeldOutIndex
+from tasks.filters.decontamination.index import HeldOutIndex, needs_sample
 from tasks.filters.decontamination.tally import (
     MAX_COVERAGE,
     MAX_TEMPLATE_SHARE,
     NGRAM_WORDS,
     ContaminationTally,
     held_out_prompts,
+    sampled_rows,
 )
 from tasks.filters.interface import CandidateSet, FilterSettings, SetFilter, SetFindings
 
@@ -28,7 +29,8 @@ class DecontaminationSettings(FilterSettings):
     """A row that covers a larger share of a test prompt's words with such runs repeats it."""
 
     max_template_share: float = Field(default=MAX_TEMPLATE_SHARE, gt=0, le=1)
-    """Runs of words that more than this share of the test prompts have belong to their template and do not count."""
+    """Runs of words that more than this share of the test prompts have belong to their template and do not count; where these are
+    too few to tell, some training prompts are looked at too."""
 
     evaluation_sets: dict[str, EvaluationSetSettings] = Field(default={})
     """Further sets by name, such as public benchmarks, whose prompts must not be repeated either."""
@@ -44,7 +46,8 @@ def reject_contaminated(settings: DecontaminationSettings, context: FilterContex
 
     def look(rows: CandidateSet) -> SetFindings:
         items = [*held_out_prompts(context.test_prompts()), *read_evaluation_sets(settings.evaluation_sets)]
-        index = HeldOutIndex(items, settings.ngram_words, settings.max_template_share)
+        sample = _sample(rows) if needs_sample(items, settings.max_template_share) else ()
+        index = HeldOutIndex(items, settings.ngram_words, settings.max_template_share, sample)
         tally = ContaminationTally(index, settings.max_coverage)
         coverages = np.zeros(len(rows))
         for numbers, candidates in rows.batches():
@@ -56,3 +59,10 @@ def reject_contaminated(settings: DecontaminationSettings, context: FilterContex
         )
 
     return look
+
+
+def _sample(rows: CandidateSet) -> list[str]:
+    """Return the prompts of some rows."""
+    chosen = np.zeros(len(rows), bool)
+    chosen[sampled_rows(len(rows))] = True
+    return ["\n".join(candidate.prompt_texts()) for _, candidates in rows.batches(chosen) for candidate in candidates]

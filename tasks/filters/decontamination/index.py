@@ -46,13 +46,14 @@ class HeldOutIndex:
     compared whole.
     """
 
-    def __init__(self, items: Sequence[HeldOut], ngram_words: int, max_template_share: float) -> None:
+    def __init__(self, items: Sequence[HeldOut], ngram_words: int, max_template_share: float, sample: Sequence[str] = ()) -> None:
         """Make the index.
 
         Args:
             items: The held-out texts.
             ngram_words: Words of an n-gram.
             max_template_share: N-grams of more of the different texts than this share, and of at least 3, are template.
+            sample: Prompts of some training rows, which count among the texts that show the template; see ``needs_sample``.
         """
         self.items = items
         self._size = ngram_words
@@ -60,7 +61,13 @@ class HeldOutIndex:
         grams, whole = hash_ngrams(words, ngram_words), hash_whole(words)
         owners = np.repeat(np.arange(len(items)), grams.counts)
         places = np.arange(len(owners)) - grams.offsets[:-1][owners]
-        template = _frequent(grams.hashes, whole[owners], max_template_share * len(np.unique(whole)))
+        others = hash_words(sample)
+        other_grams, other_whole = hash_ngrams(others, ngram_words), hash_whole(others)
+        template = _frequent(
+            np.concatenate([grams.hashes, other_grams.hashes]),
+            np.concatenate([whole[owners], np.repeat(other_whole, other_grams.counts)]),
+            max_template_share * len(np.union1d(whole, other_whole)),
+        )
         common = np.isin(grams.hashes, template)
         in_template = self._spread(words, owners[common], places[common])
         before = np.concatenate([[0], np.cumsum(in_template)])
@@ -137,6 +144,11 @@ class HeldOutIndex:
             step = np.where(groups[1:] == groups[:-1], places[1:] - places[:-1], self._size)
             widths[:-1] = np.minimum(step, self._size)
         return np.bincount(groups, weights=widths, minlength=count).astype(np.int64)
+
+
+def needs_sample(items: Sequence[HeldOut], max_template_share: float) -> bool:
+    """Return whether held-out texts are too few to show what their template is: one alone might be all template."""
+    return len(items) * max_template_share < _MIN_TEMPLATE_ITEMS
 
 
 def _frequent(grams: np.ndarray, texts: np.ndarray, limit: float) -> np.ndarray:

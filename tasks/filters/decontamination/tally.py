@@ -1,17 +1,20 @@
 """How many held-out texts training rows repeat, and which rows repeat which: kept while the rows go by."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tasks.core.records import Example, Prompt
-from tasks.filters.decontamination.index import HeldOut, HeldOutIndex
+from tasks.filters.decontamination.index import HeldOut, HeldOutIndex, needs_sample
 
 TEST = "test"
 NGRAM_WORDS = 8
 MAX_COVERAGE = 0.5
 MAX_TEMPLATE_SHARE = 0.05
 _LISTED = 200
+_SAMPLED = 200
 _BATCH_ROWS = 1024
 
 
@@ -76,24 +79,34 @@ def held_out_prompts(prompts: Iterable[Prompt]) -> list[HeldOut]:
     return [HeldOut(TEST, prompt["id"], joined_prompt(prompt["text"], prompt["messages"])) for prompt in prompts]
 
 
+def sampled_rows(rows: int) -> np.ndarray:
+    """Return the places of at most 200 of so many rows, evenly apart: enough to see what their prompts have in common."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLED)).astype(np.int64))
+
+
 def joined_prompt(text: str | None, messages: Sequence[Any]) -> str:
     """Return all that a prompt says as one text."""
     return text if text is not None else "\n".join(message["content"] for message in messages)
 
 
-def count_contamination(tests: Iterable[Prompt], examples: Iterable[Example]) -> dict[str, Any]:
+def count_contamination(tests: Iterable[Prompt], examples: Callable[[], Iterable[Example]], rows: int) -> dict[str, Any]:
     """Say how many test prompts the rows of a dataset repeat, with the defaults of the ``decontamination`` filter.
 
     Args:
         tests: The prompts that models are tested on.
-        examples: The rows that the student is trained on, streamed.
+        examples: Streams the rows that the student is trained on.
+        rows: How many there are.
 
     Returns:
         What ``ContaminationTally.summary`` returns.
     """
-    tally = ContaminationTally(HeldOutIndex(held_out_prompts(tests), NGRAM_WORDS, MAX_TEMPLATE_SHARE), MAX_COVERAGE)
+    items, sample = held_out_prompts(tests), list[str]()
+    if needs_sample(items, MAX_TEMPLATE_SHARE):
+        some = set(sampled_rows(rows).tolist())
+        sample = [joined_prompt(row["text"], row["messages"]) for place, row in enumerate(examples()) if place in some]
+    tally = ContaminationTally(HeldOutIndex(items, NGRAM_WORDS, MAX_TEMPLATE_SHARE, sample), MAX_COVERAGE)
     batch: list[Example] = []
-    for example in examples:
+    for example in examples():
         batch.append(example)
         if len(batch) == _BATCH_ROWS:
             _look_at(tally, batch)

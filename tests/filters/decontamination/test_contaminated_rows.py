@@ -39,6 +39,14 @@ def test_a_row_whose_answer_repeats_a_test_prompt_goes(tmp_path: Path) -> None:
     assert found.notes["closest_pairs"] == [{"id": "b", "source": "test", "held_out_id": "t1", "coverage": 1.0}]
 
 
+def test_what_all_rows_have_in_common_is_template_where_test_prompts_are_few(tmp_path: Path) -> None:
+    rows = [asked(str(number), f"{QUESTION}: question {number}", "No.") for number in range(40)]
+    rows.append(asked("other", QUESTION, "No."))
+    found = reject_contaminated(DecontaminationSettings(), FilterContext(test_prompts=held_out))(Rows(rows, tmp_path))
+
+    assert found.rejected["contaminated"].tolist() == [40], "the same words and nothing more are the test prompt"
+
+
 def test_a_named_evaluation_set_is_kept_away_from_too(tmp_path: Path) -> None:
     source = write(
         tmp_path / "robes.jsonl", {"question": BENCHMARK}, {"messages": [{"role": "user", "content": "Why is it so?"}]}

@@ -126,7 +126,18 @@ def test_a_datasets_conversations_are_compared_with_all_their_turns() -> None:
     example: Any = {"id": "e", "text": None, "messages": turns(" ".join(half[:14])), "completion": " ".join(half[14:])}
     tests: list[Prompt] = [test]
     examples: list[Example] = [example]
-    found = count_contamination(tests, iter(examples))
+    found = count_contamination(tests, lambda: examples, 1)
 
     assert found["held_out"] == {"test": {"texts": 1, "repeated": 1}}
-    assert count_contamination(tests, iter([]))["rows"] == 0
+    assert count_contamination(tests, list, 0)["rows"] == 0
+
+
+def test_one_test_prompt_shares_its_template_with_the_training_rows_and_nothing_more() -> None:
+    template = "Read the following message of a customer carefully and say which of the intents it has: {}"
+    test: Any = {"id": "t", "text": template.format("please cancel my booked flight"), "messages": []}
+    asked = [template.format(f"message number {number} about a hotel") for number in range(50)]
+    examples: list[Any] = [{"id": text, "text": text, "messages": [], "completion": "hotel"} for text in asked]
+
+    assert count_contamination([test], lambda: examples, 50)["rows"] == 0
+    examples[7]["text"] = test["text"]
+    assert count_contamination([test], lambda: examples, 50)["rows"] == 1
