@@ -179,8 +179,7 @@ class DistillConfig(Section):
 
     def with_limits(self) -> Self:
         """Return the config with a limit on the length of answers where it sets none: the largest of the prompts' task types."""
-        named = TASK_TYPES if self.prompts.task_field else (self.prompts.task,)
-        usual = max(TASK_TYPES[name].max_new_tokens for name in named)
+        usual = max(TASK_TYPES[name].max_new_tokens for name in self.prompts.task_names)
         generations, evaluation = self.generations, self.evaluation
         least = generations.prompting.least_new_tokens
         return self.model_copy(

@@ -9,21 +9,24 @@ from tasks.core.errors import SettingsError
 from tasks.dataset import curate
 from tasks.prompts import prepare_prompts
 from tasks.student import train
+from tasks.task_types import TASK_TYPES
 from tasks.training.settings import TrainingSettings
 
 
 def require_references(config: DistillConfig, prompts: Artifact) -> None:
-    """Refuse a training on references where the training prompts have none.
+    """Refuse a training on references where too few training prompts have one, before the teacher is paid for.
 
     Raises:
         SettingsError: If the recipe asks for one all the same.
     """
+    least = config.dataset.min_examples or min(TASK_TYPES[name].min_examples for name in config.prompts.task_names)
     wanted = [f"{name}.adaptation" for name, teacher in config.teachers.items() if teacher.adaptation is not None]
     wanted += ["student.control"] if config.student.control else []
-    if wanted and not prompts.counts["references"]:
+    if wanted and prompts.counts["references"] < least:
         raise SettingsError(
-            f"{', '.join(wanted)} would train on references, and none of the {prompts.counts['train']} training prompts has one; "
-            "name their field with prompts.reference_field, or leave the setting out"
+            f"{', '.join(wanted)} would train on references, and {prompts.counts['references']} of the {prompts.counts['train']} "
+            f"training prompts have one, fewer than the {least} that dataset.min_examples asks for; name their field with "
+            "prompts.reference_field, give more, or leave the setting out"
         )
 
 

@@ -1,6 +1,6 @@
 """Where prompts come from and how a row becomes one; light, so that the flow's form can show it."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -71,6 +71,11 @@ class PromptsSettings(Section):
 
     max_bad_rows_ratio: float = Field(default=0.01, ge=0, le=1)
     """Share of rows that may be set aside as bad before the run ends."""
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Kinds of task that rows may be of: all, where each row names its own."""
+        return get_args(TaskName) if self.task_field else (self.task,)
 
     def identity(self) -> dict[str, Any]:
         """Return the settings with every source replaced by the identity of its content."""

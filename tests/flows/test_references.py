@@ -75,15 +75,16 @@ def test_a_teacher_is_adapted_on_all_references_or_taken_as_it_is(stages: Any) -
     assert adapt_teacher(stages, untouched, untouched.teacher, START, PROMPTS) == START
 
 
-def test_training_on_references_that_are_not_there_is_refused_before_anything_is_paid_for() -> None:
-    none = made("prompts", 1, train=9, references=0)
+def test_training_on_too_few_references_is_refused_before_anything_is_paid_for() -> None:
+    few = made("prompts", 1, train=99, references=64)
 
-    require_references(recipe("teacher.adaptation=null"), none)
-    require_references(recipe("student.control=true"), PROMPTS)
+    require_references(recipe("teacher.adaptation=null"), few)
+    require_references(recipe("student.control=true", "dataset.min_examples=4"), PROMPTS)
+    require_references(recipe("student.control=true"), made("prompts", 1, train=99, references=65))
     with pytest.raises(
-        SettingsError, match=r"teacher\.adaptation, student\.control would train .* none of the 9 training prompts"
+        SettingsError, match=r"teacher\.adaptation, student\.control would train .* 64 of the 99 training prompts .* than the 65"
     ):
-        require_references(recipe("student.control=true"), none)
+        require_references(recipe("student.control=true"), few)
 
 
 def test_a_control_without_any_reference_kept_is_refused_by_the_recipe() -> None:
