@@ -61,7 +61,7 @@ CURATION = Curation(
         _step("finish_reason", 12_000, 310, 310),
         _step("empty", 11_690, 12, 14),
         _step("repetition", 11_678, 204, 419),
-        _step("language", 11_474, 77, 90, mode="annotate"),
+        _step("language", 11_474, 0, 90, mode="annotate"),
         _step("answer_validity", 11_474, 512, 601),
         _step("near_duplicate", 10_962, 230, 230),
         _step("balance", 10_732, 300, 300, wanted=True),

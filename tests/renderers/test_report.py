@@ -9,11 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.metrics.intervals import NOTHING
-from tasks.renderers.facts.quality import totals_table
+from tasks.renderers.facts.curation import funnel_figure
+from tasks.renderers.facts.quality import slices_table, totals_table
 from tasks.renderers.html import render_html
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import Report
 from tests.renderers.pages import Page
+from tests.renderers.report_parts import CURATION
 from tests.renderers.reports import DISTURBED, STAGES, UNDISTURBED, interruptions_of, minimal_report, sample_report, write_losses
 
 HOSTILE = (
@@ -71,7 +73,7 @@ def hostile_report(text: str) -> Report:
         "| label: refund_not_showing_up | 61 |",
         "| teacher | 64 | 301.9 ms (p95 452.9 ms) |",
         "| break-even (requests until the distillation has paid for itself) | 65,018 |",
-        "| language | marks only | 11,474 | 77 | 90 |",
+        "| language | marks only | 11,474 | 0 | 90 |",
         "| teacher | acme/large@0f1e2d3c4b5a |",
         "| 2026-11-16 03:11 ",
     ],
@@ -171,6 +173,25 @@ def test_what_could_not_be_compared_is_a_dash_and_not_nothing_retained(losses: P
 
     assert [row[1].text for row in totals_table(report).rows] == ["-", "-", "-"]
     assert "Earlier runs" in Page(render_html(report, losses)).text
+
+
+def test_a_slice_in_which_the_teacher_has_nothing_right_is_not_the_one_that_retains_least(losses: Path) -> None:
+    found = sample_report()
+    slices = [found.slices[0].model_copy(update={"value": "unanswered", "retained": NOTHING}), *found.slices]
+
+    assert slices_table(found.model_copy(update={"slices": slices})).rows[-1][0].text == "label: unanswered"
+    page = Page(render_html(found.model_copy(update={"slices": slices[:1]}), losses))
+    assert "Share retained by slice" not in page.text
+    assert "Quality by slice" in page.text
+
+
+def test_the_funnel_shows_of_each_filter_what_came_to_it_and_what_it_took_or_marked() -> None:
+    plot = str(funnel_figure(CURATION).plot)
+    shown = [float(width) for width in re.findall(r'width="([\d.]+)"[^>]*class="(?:annotated|removed)"', plot)]
+    per_row = shown[0] / 310  # of finish_reason
+
+    assert shown[3] == pytest.approx(90 * per_row, rel=0.01), "language marks 90 and takes out none"
+    assert ">90<" in plot
 
 
 def test_every_link_leads_to_a_part_of_the_page(page: Page, losses: Path) -> None:

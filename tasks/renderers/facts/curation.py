@@ -32,9 +32,13 @@ def funnel_table(curation: Curation) -> Table:
 
 
 def funnel_figure(curation: Curation) -> Figure:
-    """Return the filters as a funnel."""
-    steps = [Bar(words(step.filter), step.seen, step.marginal, step.mode != "drop") for step in curation.funnel]
-    bars = [Bar("answers", curation.answers, 0), *steps, Bar("kept", curation.kept, 0)]
+    """Return the filters as a funnel: each of what those before it have left, though all of them may have seen every answer."""
+    left, bars = curation.answers, [Bar("answers", curation.answers, 0)]
+    for step in curation.funnel:
+        is_dropped = step.mode == "drop"
+        bars.append(Bar(words(step.filter), left, step.marginal if is_dropped else min(step.independent, left), not is_dropped))
+        left -= step.marginal
+    bars.append(Bar("kept", curation.kept, 0))
     return Figure(
         "Answers through the filters",
         f"{curation_line(curation)}. At the right end of each bar is what the filter took out, or marked only.",

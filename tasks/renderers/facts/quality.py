@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from tasks.metrics.intervals import Interval
+from tasks.metrics.intervals import NOTHING, Interval
 from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
 from tasks.renderers.formats import count, points, probability, score, share, whole_share, words
 from tasks.renderers.schema import Opponent, Preference, Rates, Report, TaskReport
@@ -113,7 +113,7 @@ def totals_table(report: Report) -> Table:
 
 
 def slices_table(report: Report) -> Table:
-    """Return the slices, what retains least first."""
+    """Return the slices, what retains least first, and last those in which the teacher has nothing that could be retained."""
     models = present(*(each.scores for each in report.slices))
     rows = [
         [
@@ -122,7 +122,7 @@ def slices_table(report: Report) -> Table:
             *(measured(each.scores.get(model), score) for model in models),
             measured(each.retained, share),
         ]
-        for each in sorted(report.slices, key=lambda each: each.retained.value)
+        for each in sorted(report.slices, key=lambda each: (each.retained == NOTHING, each.retained.value))
     ]
     columns = [*text_columns("slice"), Column("items"), *(Column(model) for model in models), Column("retained")]
     return Table("Quality by slice", columns, rows)
@@ -136,35 +136,45 @@ def quality_figures(report: Report) -> list[Figure]:
     ]
     if not tasks:
         return []
+    scores = Figure(
+        "Primary score by task",
+        "Each dot is a model's score, the line its 95% interval.",
+        draw_dots("Primary score of each model by task", tasks, written=score, ticks=whole_share, has_legend=True),
+        primary_table(report),
+    )
+    retained = [(name, interval) for name, interval in _retained(report) if interval != NOTHING]
+    if not retained:  # the teacher has nothing right
+        return [scores]
     return [
-        Figure(
-            "Primary score by task",
-            "Each dot is a model's score, the line its 95% interval.",
-            draw_dots("Primary score of each model by task", tasks, written=score, ticks=whole_share, has_legend=True),
-            primary_table(report),
-        ),
+        scores,
         Figure(
             "Share of the teacher's score that is retained",
             "At 100% the student is as good as the teacher.",
-            _draw_retained("Share of the teacher's score that the student retains by task", _retained(report), report),
+            _draw_retained("Share of the teacher's score that the student retains by task", retained, report),
             retained_table(report),
         ),
     ]
 
 
-def slices_figure(report: Report) -> Figure:
-    """Return what is retained in the slices that retain least."""
-    worst = sorted(report.slices, key=lambda each: each.retained.value)[:_MOST_SLICES]
-    rows = [(each.value, each.retained) for each in worst]
-    shown = (
-        f"The {len(worst)} of {len(report.slices)} slices that retain least" if len(worst) < len(report.slices) else "All slices"
-    )
-    return Figure(
-        "Share retained by slice",
-        f"{shown}. Among many slices some fall low by chance: look at the intervals.",
-        _draw_retained("Share of the teacher's score that the student retains by slice", rows, report),
-        slices_table(report),
-    )
+def slices_figures(report: Report) -> list[Figure]:
+    """Return what is retained in the slices that retain least; nothing where the teacher has no score in any."""
+    slices = [each for each in report.slices if each.retained != NOTHING]
+    if not slices:
+        return []
+    worst = sorted(slices, key=lambda each: each.retained.value)[:_MOST_SLICES]
+    shown = f"The {len(worst)} of {len(slices)} slices that retain least" if len(worst) < len(slices) else "All slices"
+    return [
+        Figure(
+            "Share retained by slice",
+            f"{shown}. Among many slices some fall low by chance: look at the intervals.",
+            _draw_retained(
+                "Share of the teacher's score that the student retains by slice",
+                [(each.value, each.retained) for each in worst],
+                report,
+            ),
+            slices_table(report),
+        )
+    ]
 
 
 def _retained(report: Report) -> list[tuple[str, Interval]]:
