@@ -89,8 +89,9 @@ def distill(config: DistillConfig) -> Artifact:
     if config.student.control:
         control = train_control(stages, config, baseline, prompts, dataset)
         tested.append(("control", control, place.student_evaluation, config.evaluation))
-    evaluations = {
-        f"{name}_evaluation": stages.run(
+    evaluations: dict[str, Artifact] = {}
+    for name, model, where, settings in tested:
+        evaluations[f"{name}_evaluation"] = stages.run(
             evaluate_model,
             evaluate,
             f"evaluation of {name}",
@@ -99,9 +100,8 @@ def distill(config: DistillConfig) -> Artifact:
             settings=settings,
             prompts=prompts,
             model=model,
+            teacher_evaluation=evaluations.get("teacher_evaluation") if settings.fidelity_candidates else None,
         )
-        for name, model, where, settings in tested
-    }
     report = stages.run(
         write_report,
         make_report,

@@ -9,9 +9,13 @@ from tasks.report import ReportSettings, make_report
 
 
 @flow(name="evaluation", persist_result=True, result_serializer="json")
-def evaluate_model(settings: EvaluationSettings, store: str, prompts: Artifact, model: Artifact) -> Artifact:
-    """Test one model on the test prompts."""
-    return run_cached(evaluate, settings=settings, store=store, prompts=prompts, model=model)
+def evaluate_model(
+    settings: EvaluationSettings, store: str, prompts: Artifact, model: Artifact, teacher_evaluation: Artifact | None = None
+) -> Artifact:
+    """Test one model on the test prompts, and compare it with the teacher token by token if it is not the teacher."""
+    return run_cached(
+        evaluate, settings=settings, store=store, prompts=prompts, model=model, teacher_evaluation=teacher_evaluation
+    )
 
 
 @flow(name="report", persist_result=True, result_serializer="json")

@@ -17,6 +17,8 @@ from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights
+from tasks.fidelity.job import FollowedTexts, OwnTexts
+from tasks.fidelity.plan import NOT_COMPARED, plan_following, plan_own_texts
 from tasks.generating.asking import FAILURES
 from tasks.metrics.custom import PATH_PATTERN, load_metric, source_digest
 from tasks.task_types import TASK_TYPES, TaskType
@@ -28,7 +30,7 @@ from tasks.teachers.loads import LoadPlan, shortfalls
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptTooLong
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=5)
+STAGE = Stage("evaluation", version=6)
 LATENCIES_FILE = "latencies.json"
 
 
@@ -53,6 +55,10 @@ class EvaluationSettings(Section):
 
     load_seconds: float = Field(default=60, gt=0)
     """When no more requests are sent at one of these, also where there should be more; those under way are waited for."""
+
+    fidelity_candidates: int = Field(default=16, ge=0, le=20)
+    """Likeliest tokens that are kept in every place of the teacher's answers to the test prompts. The other models are taken
+    through these answers, and their distributions compared with the teacher's, in one pass each; 0: nothing is compared."""
 
     engine: EngineRuntime = EngineRuntime()
     """The engine's settings; part of the identity here, for they decide speed and memory."""
@@ -82,7 +88,9 @@ class EvaluationSettings(Section):
 
 
 @STAGE.task
-def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model: Artifact) -> Artifact:
+def evaluate(
+    settings: EvaluationSettings, store: str, prompts: Artifact, model: Artifact, teacher_evaluation: Artifact | None = None
+) -> Artifact:
     """Test one model.
 
     Args:
@@ -90,10 +98,12 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         store: URL of the artefact store.
         prompts: A ``prompts`` artefact; its test split is answered.
         model: A ``model`` artefact, of weights or of an endpoint, or a ``student`` artefact.
+        teacher_evaluation: The ``evaluation`` artefact of the teacher whose answers the model is taken through; None: the model
+            is the teacher itself.
 
     Returns:
-        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json; the record's summary has metrics and
-        rates by task, and the ``Serving`` figures.
+        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json, of weights also fidelity.parquet, and of a
+        teacher's candidates.parquet; the record's summary has metrics and rates by task, and the ``Serving`` figures.
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
@@ -101,15 +111,17 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
         StageFailedError: If the engine failed, or the endpoint failed too many test prompts.
         BudgetExceededError: If the endpoint's budget has no room for all test prompts.
     """
-    with STAGE.draft(store, settings, prompts=prompts, model=model) as draft:
+    of_teacher = {} if teacher_evaluation is None else {"teacher_evaluation": teacher_evaluation}
+    with STAGE.draft(store, settings, prompts=prompts, model=model, **of_teacher) as draft:
         items = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "test"]
         labels = read_record(prompts).summary["labels"]
         settings = _with_choices(settings, labels)
         types = _task_types(settings)
-        endpoint = endpoint_of(model)
+        endpoint, not_compared = endpoint_of(model), None
         if endpoint is None:
             stage_logger().info("evaluation: %d items, in a fresh process", len(items))
-            measurement = _measure(prompts, locate_weights(model), settings, draft.scratch)
+            fidelity, not_compared = _plan_fidelity(settings, model, teacher_evaluation, draft.path)
+            measurement = _measure(prompts, locate_weights(model), settings, draft.scratch, fidelity)
         else:
             stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
             measurement = _ask(endpoint, items, settings, draft.scratch)
@@ -123,6 +135,7 @@ def evaluate(settings: EvaluationSettings, store: str, prompts: Artifact, model:
             "name": teacher_name(model),
             "tasks": summarise_tasks(predictions),
             "serving": measurement.serving.model_dump(),
+            **({} if not_compared is None else {NOT_COMPARED: not_compared}),
         }
         for shortfall in shortfalls(settings.loads, measurement.serving.loads, len(items)):
             stage_logger().warning("evaluation: %s", shortfall)
@@ -153,7 +166,20 @@ def _ask(endpoint: EndpointSettings, items: Sequence[Prompt], settings: Evaluati
     return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.loads, kept)
 
 
-def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, workspace: Path) -> Measurement:
+def _plan_fidelity(
+    settings: EvaluationSettings, model: Artifact, teacher_evaluation: Artifact | None, folder: Path
+) -> tuple[OwnTexts | FollowedTexts | None, str | None]:
+    """Return what the model is taken through, and why that leaves out the teacher's answers, if it does."""
+    if not settings.fidelity_candidates:
+        return None, None
+    if teacher_evaluation is None:
+        return plan_own_texts(settings.fidelity_candidates, folder), None
+    return plan_following(model, teacher_evaluation, folder)
+
+
+def _measure(
+    prompts: Artifact, weights: Path, settings: EvaluationSettings, workspace: Path, fidelity: OwnTexts | FollowedTexts | None
+) -> Measurement:
     """Run the model in a fresh process, so that nothing that ran before counts as its memory."""
     job = MeasuringJob(
         prompts=open_file(prompts, PROMPTS.file),
@@ -163,6 +189,7 @@ def _measure(prompts: Artifact, weights: Path, settings: EvaluationSettings, wor
         loads=settings.loads,
         progress=workspace / "progress.jsonl",
         result=workspace / "measurement.json",
+        fidelity=fidelity,
     )
     job_file = workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")

@@ -9,6 +9,7 @@ from tasks.comparing.caveats import find_caveats
 from tasks.comparing.costs import reckon_costs
 from tasks.comparing.curation import describe_curation
 from tasks.comparing.earlier import find_earlier, summarise_run
+from tasks.comparing.fidelity import add_fidelity, fidelity_caveats, read_fidelity
 from tasks.comparing.gate import conclude, judge_student
 from tasks.comparing.items import read_items
 from tasks.comparing.lineage import Ancestor, find_ancestors, gather_interruptions, trace
@@ -25,7 +26,7 @@ from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import EarlierRun, ModelName, Report
 from tasks.teachers.serving import Serving
 
-STAGE = Stage("report", version=10)
+STAGE = Stage("report", version=11)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
@@ -120,7 +121,7 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
         opponent: {task: shown for task, each in found.items() if (shown := each.figures()) is not None}
         for opponent, found in preferences.items()
     }
-    tasks = compare_tasks(items, figures, settings.min_retained)
+    tasks = add_fidelity(compare_tasks(items, figures, settings.min_retained), items, read_fidelity(evaluations))
     overall = compare_scores(items.scored)
     costs = reckon_costs(settings.prices, serving, _without_control(inputs), len(items))
     saved = measure_savings(serving, evaluations, costs)
@@ -142,7 +143,11 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
         costs=costs,
         curation=curation,
         side_by_side=show_side_by_side(items, settings.shown_items),
-        caveats=[*find_caveats(items, serving, records, curation, costs), *judge_caveats(preferences, names["teacher"])],
+        caveats=[
+            *find_caveats(items, serving, records, curation, costs),
+            *judge_caveats(preferences, names["teacher"]),
+            *fidelity_caveats(records),
+        ],
         earlier=earlier,
         lineage=trace(inputs, ancestors, names),
         stages={

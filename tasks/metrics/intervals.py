@@ -3,7 +3,7 @@
 What compares models item by item is in ``score_intervals.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 import numpy as np
@@ -49,10 +49,26 @@ def resampled(answers: Answers, references: References, metric: CorpusMetric) ->
     Items are drawn with replacement and the metric is computed anew on each of 1,000 draws. Where all draws agree, as they do on
     faultless answers, the interval is Wilson's of as large a share of as many items: what was not seen may still happen.
     """
-    items = metric.statistics(answers, references)
+    return _over_items(metric.statistics(answers, references), metric.score)
+
+
+def mean_per_token(sums: np.ndarray, tokens: np.ndarray) -> Interval:
+    """Return the mean over all tokens of all texts, with its percentile bootstrap interval, as of ``resampled``.
+
+    Whole texts are drawn, for the tokens of one text depend on each other.
+
+    Args:
+        sums: ``[texts]``, sums over the tokens of each text.
+        tokens: ``[texts]``, how many these are, at least one each.
+    """
+    return _over_items(np.column_stack([sums, tokens]), lambda added: added[:, 0] / added[:, 1])
+
+
+def _over_items(items: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> Interval:
+    """Return a score of statistics that add up over items, ``[items, statistics]``, with its percentile bootstrap interval."""
     total = len(items)
     drawn = np.random.default_rng(_SEED).multinomial(total, [1 / total] * total, size=1_000)
-    value, draws = float(metric.score(items.sum(axis=0, keepdims=True))[0]), metric.score(drawn @ items)
+    value, draws = float(score(items.sum(axis=0, keepdims=True))[0]), score(drawn @ items)
     if np.ptp(draws) < 1e-9 and 0 <= value <= 1:
         return wilson(value * total, total)
     return _percentiles(value, draws)

@@ -98,7 +98,7 @@ def require_same_tokens(teacher: Tokens, student: LocalTokens, method: str) -> N
     Raises:
         SettingsError: If they differ; it names the first text or id on which they do.
     """
-    difference = _first_difference(teacher, student)
+    difference = first_difference(teacher, student)
     if difference is not None:
         raise SettingsError(
             f"the method {method} trains on the teacher's token ids, and the tokenizers differ: {difference.asked} is "
@@ -129,7 +129,8 @@ def require_same_end(teacher: LocalTokens, student: LocalTokens, student_ends: s
         )
 
 
-def _first_difference(teacher: Tokens, student: LocalTokens) -> Difference | None:
+def first_difference(teacher: Tokens, student: LocalTokens) -> Difference | None:
+    """Return the first text or id that two tokenizers do not agree on, of those that ``require_same_tokens`` tries."""
     special = [text for side in (teacher, student) if isinstance(side, LocalTokens) for text in side.special_texts]
     difference = _compare(teacher, student, [*PROBES, *dict.fromkeys(special)])
     if difference is None and isinstance(teacher, LocalTokens):

@@ -83,6 +83,11 @@ def nats(value: float) -> str:
     return f"{value:.3f} nats"
 
 
+def perplexity(value: float) -> str:
+    """Return among how many tokens, all as likely, a model was left to choose."""
+    return f"{value:,.2f}" if value < 100 else f"{value:,.3g}" if value < 1e5 else f"{value:.1e}"
+
+
 def joules(value: float) -> str:
     """Return an energy."""
     return f"{value:,.3g} J"

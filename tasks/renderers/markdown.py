@@ -8,10 +8,17 @@ from tasks.renderers.facts.curation import curation_line, funnel_table
 from tasks.renderers.facts.earlier import earlier_table
 from tasks.renderers.facts.interruptions import interruption_line, interruptions_table
 from tasks.renderers.facts.lineage import artifacts_table, licences_table, models_table
-from tasks.renderers.facts.quality import comparisons_table, likeness_table, scores_table, slices_table, totals_table
+from tasks.renderers.facts.quality import (
+    comparisons_table,
+    fidelity_table,
+    likeness_table,
+    scores_table,
+    slices_table,
+    totals_table,
+)
 from tasks.renderers.facts.serving import loads_table, serving_table
 from tasks.renderers.facts.verdict import ADVICE, VERDICTS, conditions_table, reason
-from tasks.renderers.schema import Report
+from tasks.renderers.schema import Report, TaskReport
 from tasks.renderers.tables import Table, written
 from tasks.renderers.text import visible
 
@@ -32,11 +39,7 @@ def render_markdown(report: Report) -> str:
         _table(case_study_table(report)),
         "## Quality",
         _table(totals_table(report)),
-        *(
-            _table(table)
-            for task in report.tasks
-            for table in (scores_table(task), comparisons_table(task), likeness_table(task))
-        ),
+        *(_table(table) for task in report.tasks for table in _tables(task)),
         _table(slices._replace(caption="Slices that retain least", rows=slices.rows[:_MOST_SLICES])),
         "## Serving and costs",
         _table(serving_table(report)),
@@ -55,6 +58,10 @@ def render_markdown(report: Report) -> str:
         _table(earlier_table(report)) if report.earlier else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tables(task: TaskReport) -> tuple[Table, ...]:
+    return scores_table(task), comparisons_table(task), likeness_table(task), fidelity_table(task)
 
 
 def _table(table: Table | None) -> str:

@@ -55,6 +55,20 @@ class Preference(Part):
     length_controlled_win_rate: Interval | None
 
 
+class Fidelity(Part):
+    """How near a model's token probabilities are to the teacher's, along texts that it was taken through."""
+
+    divergence: Interval | None = None
+    """KL(teacher || model) in nats a token, along the teacher's answers: a lower bound, see ``tasks/fidelity/following.py``."""
+    top1_agreement: Interval | None = None
+    """Share of the tokens of the teacher's answers in whose place the model's likeliest token is the teacher's."""
+    covered: float | None = None
+    """Share of the teacher's probability that the compared candidates hold."""
+    answer_perplexity: Interval | None = None
+    """Of the teacher's answers."""
+    reference_perplexity: Interval | None = None
+
+
 class TaskReport(Part):
     """Quality on the test items of one task type."""
 
@@ -82,6 +96,8 @@ class TaskReport(Part):
     """Items with which the quality condition could be decided, where it could not."""
     preferences: dict[Opponent, Preference]
     """By whom the student is compared with; only where a judge compared."""
+    fidelity: dict[ModelName, Fidelity] = {}
+    """Of the models that were taken through texts; none of an endpoint."""
 
 
 class Slice(Part):

@@ -25,6 +25,15 @@ class Request:
 
 
 @dataclass(frozen=True)
+class GivenText:
+    """What a model is taken through instead of choosing it: the prompt, and what is said after it."""
+
+    key: str
+    prompt_token_ids: list[int]
+    token_ids: list[int]
+
+
+@dataclass(frozen=True)
 class TokenLogprobs:
     """Natural log-probabilities of an answer of n tokens; row i is about token i, given everything before it."""
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tasks.core.energy import EnergyMeter
 from tasks.core.environment import has_cuda, loading_libraries, prepare_libraries
@@ -25,6 +25,8 @@ from tasks.core.records import PROMPTS
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
 from tasks.core.weights import loaded_weight_bytes
+from tasks.fidelity.job import FollowedTexts, OwnTexts
+from tasks.fidelity.own_texts import go_over_own_texts
 from tasks.metrics.intervals import bootstrap_median
 from tasks.teachers.exchange import Completion, ListFeed, Request
 from tasks.teachers.loads import LoadPlan, measure_load
@@ -52,6 +54,8 @@ class MeasuringJob(BaseModel):
     """File of progress lines to write."""
     result: Path
     """JSON file to write."""
+    fidelity: OwnTexts | FollowedTexts | None = Field(discriminator="side")
+    """What the model is taken through once it is measured; None: nothing."""
 
 
 class Answer(BaseModel):
@@ -101,8 +105,15 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
             started = time.monotonic()
             completions = _answer(engine, requests, job.progress)
             seconds = time.monotonic() - started
+        peak_bytes = None if peak is None else peak.peak_bytes  # what follows is no part of serving
+        if isinstance(job.fidelity, OwnTexts):
+            go_over_own_texts(job.fidelity, engine, items, requests, completions)
         texts = engine.decode([row.token_ids for row in completions])
         dtype, memory = engine.dtype, _needed_memory(engine, job)
+    if isinstance(job.fidelity, FollowedTexts):
+        from tasks.fidelity.following import follow_texts
+
+        follow_texts(job.fidelity, job.weights, dtype, items)
     answers = {
         row.key: Answer(
             text=row.text if row.text is not None else text,
@@ -117,7 +128,7 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
         items_per_second=len(items) / seconds,
         tokens_per_second=sum(len(row.token_ids) for row in completions) / seconds,
         memory=memory,
-        peak_memory_bytes=None if peak is None else peak.peak_bytes,
+        peak_memory_bytes=peak_bytes,
         energy_joules_per_item=None if energy.joules is None else energy.joules / len(items),
         cost_per_1k_requests=None,
         dtype=dtype,

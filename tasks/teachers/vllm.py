@@ -5,9 +5,10 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from tasks.core.environment import has_cuda
 from tasks.core.errors import EngineDiedError, ModelError
 from tasks.teachers.engine_arguments import engine_arguments
 from tasks.teachers.engine_watch import has_died, own_engines, watch_engine
-from tasks.teachers.exchange import Completion, Feed, Request
+from tasks.teachers.exchange import Completion, Feed, GivenText, Request, TokenLogprobs
 from tasks.teachers.kv_cache import kv_values
 from tasks.teachers.logprobs import from_flat, require_unbiased
 from tasks.teachers.settings import EngineRuntime, LogprobSettings, Sampling
@@ -34,6 +35,7 @@ from vllm.inputs import tokens_input
 from vllm.outputs import RequestOutput
 from vllm.utils.torch_utils import kv_cache_dtype_str_to_dtype
 
+from tasks.teachers.engine_forcing import force_decode
 from tasks.teachers.engine_sampling import sampling_parameters
 
 _NO_WEIGHTS = "Cannot find any model weights"
@@ -129,6 +131,17 @@ class Engine:
         finally:
             if running and not has_died(self._engine):  # the caller left early: nobody waits for what is under way
                 self._engine.abort_request(list(running))
+
+    def force(self, texts: Sequence[GivenText], top_k: int) -> Iterator[tuple[GivenText, TokenLogprobs]]:
+        """Yield texts with the model's log-probabilities along them, while nothing else is under way.
+
+        Args:
+            texts: What the model is taken through; what does not fit into its context is cut off.
+            top_k: Candidates at every token, at most 20.
+        """
+        room = self._sampling.context_tokens - 1
+        cut = [replace(text, token_ids=text.token_ids[: max(room - len(text.prompt_token_ids), 0)]) for text in texts]
+        yield from force_decode(self._engine, [text for text in cut if text.token_ids], top_k)
 
     def drain(self) -> list[Completion]:
         """Return nothing: what an engine has not finished is cheaper to ask again than to wait for."""

@@ -11,6 +11,8 @@ from tasks.core.caching import Stage
 from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
 from tasks.core.section import Section
 from tasks.core.tables import write_table
+from tasks.fidelity.plan import NOT_COMPARED
+from tasks.fidelity.rows import FIDELITY, FidelityRow
 from tasks.teachers.serving import Serving
 from tests.comparing.models import answered
 
@@ -32,6 +34,7 @@ def artifact(
     latencies: Sequence[float] = (),
     counts: dict[str, int] | None = None,
     temperature: float = 0.0,
+    fidelity: Sequence[FidelityRow] = (),
     **inputs: Artifact,
 ) -> Artifact:
     """Return an artefact with this summary, some losses, rows if there are any, and what it was made from."""
@@ -42,6 +45,8 @@ def artifact(
             write_table(draft.path / PROMPTS.file, PROMPTS, prompts)
         if predictions:
             write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
+        if fidelity:
+            write_table(draft.path / FIDELITY.file, FIDELITY, fidelity)
         draft.counts, draft.summary = counts or {}, dict(summary)
         return draft.publish()
 
@@ -53,6 +58,8 @@ def evaluation(
     scores: Sequence[float],
     serving: Serving,
     temperature: float = 0.0,
+    fidelity: Sequence[FidelityRow] = (),
+    not_compared: str | None = None,
     **model: Artifact,
 ) -> Artifact:
     """Return the evaluation of a model with these scores, whose requests take the time that its serving figures say."""
@@ -61,12 +68,13 @@ def evaluation(
         store,
         "evaluation",
         name,
-        {"name": name, "tasks": {}, "serving": serving.model_dump()},
+        {"name": name, "tasks": {}, "serving": serving.model_dump(), NOT_COMPARED: not_compared},
         prompts=(),
         counts=None,
         predictions=[answered(asked, score) for asked, score in zip(prompts, scores, strict=True)],
         latencies=[seconds * (1 + number / 1e6) for number in range(50)],
         temperature=temperature,
+        fidelity=fidelity,
         **model,
     )
 

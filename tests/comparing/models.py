@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.comparing.items import Items
 from tasks.core.records import Message, Prediction, Prompt
+from tasks.fidelity.rows import FidelityRow
 from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import ModelName
 from tasks.task_types import TASK_TYPES
@@ -44,6 +45,21 @@ def make_items(prompts: Sequence[Prompt], scores: Mapping[ModelName, Sequence[fl
     return Items(
         list(prompts),
         {model: [answered(asked, score) for asked, score in zip(prompts, own, strict=True)] for model, own in scores.items()},
+    )
+
+
+def followed(asked: Prompt, tokens: int, divergence: float = 0.0, agreeing: int = 0, nats: float = 0.0) -> FidelityRow:
+    """Return what came of an answer of so many tokens, with sums over them; a reference has two tokens, of 1 nat each."""
+    references = 2 if asked["references"] else 0
+    return FidelityRow(
+        id=asked["id"],
+        answer_tokens=tokens,
+        answer_nats=nats,
+        divergence_nats=divergence,
+        agreeing_tokens=agreeing,
+        covered=0.9 * tokens,
+        reference_tokens=references,
+        reference_nats=float(references),
     )
 
 

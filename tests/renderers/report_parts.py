@@ -6,6 +6,7 @@ from tasks.metrics.intervals import Interval
 from tasks.renderers.schema import (
     CaseRow,
     Curation,
+    Fidelity,
     FunnelStep,
     ModelName,
     Preference,
@@ -31,6 +32,23 @@ def about(value: float, margin: float = 0.02) -> Interval:
 
 _SCORES: dict[ModelName, float] = {"teacher": 0.912, "baseline": 0.511, "control": 0.893, "student": 0.872}
 
+FIDELITY: dict[ModelName, Fidelity] = {
+    "teacher": Fidelity(answer_perplexity=about(1.21), reference_perplexity=about(5.4)),
+    "baseline": Fidelity(
+        divergence=about(1.904),
+        top1_agreement=about(0.507),
+        covered=0.973,
+        answer_perplexity=about(9.8),
+        reference_perplexity=about(123_456.0),
+    ),
+    "student": Fidelity(
+        divergence=about(0.131),
+        top1_agreement=about(0.942),
+        covered=0.973,
+        answer_perplexity=about(1.4),
+        reference_perplexity=about(6.2),
+    ),
+}
 PREFERENCE = Preference(
     judge="acme/judge",
     items=600,
@@ -142,6 +160,7 @@ def task_report(
         p_values={"baseline": 0.00001, "teacher": 0.041},
         required_items=None if preference is None else 2_400,
         preferences={} if preference is None else {"baseline": preference.model_copy(update=_MOSTLY_WON), "teacher": preference},
+        fidelity={} if preference else FIDELITY,
     )
 
 

@@ -146,7 +146,7 @@ def minimal_report() -> Report:
         }
     )
     alone = full.serving["student"].model_copy(update={"loads": [], "energy_joules_per_item": None})
-    task = full.tasks[0].model_copy(update={"agreement": None, "kappa": None, "p_values": {}})
+    task = full.tasks[0].model_copy(update={"agreement": None, "kappa": None, "p_values": {}, "fidelity": {}})
     return full.model_copy(
         update={
             "verdict": "inconclusive",

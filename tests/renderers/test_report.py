@@ -157,6 +157,7 @@ def test_what_is_not_known_is_a_dash_or_left_out(losses: Path) -> None:
         "break-even",
         "Cohen's kappa",
         "preferred to the teacher",
+        "KL from the teacher",
         "Earlier runs",
         "control:fedcba98",
     ):

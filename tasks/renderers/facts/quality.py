@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from tasks.metrics.intervals import NOTHING, Interval
 from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
-from tasks.renderers.formats import count, points, probability, score, share, whole_share, words
+from tasks.renderers.formats import count, nats, perplexity, points, probability, score, share, whole_share, words
 from tasks.renderers.schema import Opponent, Preference, Rates, Report, TaskReport
 from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
 
@@ -28,6 +28,25 @@ def scores_table(task: TaskReport) -> Table:
         shares = [getattr(task.rates[model], rate) if model in task.rates else None for model in models]
         rows.append([Cell(f"{rate} answers"), *(measured(found, share) for found in shares)])
     return Table(f"Scores: {task.task}", [Column("metric", kind="text"), *(Column(model) for model in models)], rows)
+
+
+def fidelity_table(task: TaskReport) -> Table:
+    """Return how near each model's token probabilities are to the teacher's; no rows where nothing was compared."""
+    models = present(task.fidelity)
+    covered = next((found.covered for found in task.fidelity.values() if found.covered is not None), None)
+    held = "" if covered is None else f"at least; the candidates hold {share(covered)} of the teacher's probability"
+    named = {
+        "divergence": (Cell("KL from the teacher, a token", held), nats),
+        "top1_agreement": (Cell("likeliest token is the teacher's"), share),
+        "answer_perplexity": (Cell("perplexity of the teacher's answers"), perplexity),
+        "reference_perplexity": (Cell("perplexity of the references"), perplexity),
+    }
+    rows = [
+        [name, *(measured(getattr(task.fidelity[model], figure), form) for model in models)]
+        for figure, (name, form) in named.items()
+        if any(getattr(found, figure) is not None for found in task.fidelity.values())
+    ]
+    return Table(f"Token by token: {task.task}", [*text_columns("figure"), *(Column(model) for model in models)], rows)
 
 
 def comparisons_table(task: TaskReport) -> Table:

@@ -1,0 +1,36 @@
+"""The texts that models are taken through, as token ids."""
+
+from typing import Any
+
+from tasks.core.errors import ModelError
+from tasks.core.records import Prompt
+from tasks.core.rendering import render_example
+from tasks.fidelity.rows import FidelityRow
+
+
+def reference_tokens(tokenizer: Any, item: Prompt) -> tuple[list[int], list[int]] | None:
+    """Return the token ids of a prompt and of its first reference, with what ends a turn.
+
+    Returns:
+        None where there is no reference, or the chat template shows a prompt otherwise once it is answered.
+    """
+    if not item["references"]:
+        return None
+    try:
+        return render_example(tokenizer, item["messages"], item["text"], item["references"][0])
+    except ModelError:
+        return None
+
+
+def empty_row(item: Prompt) -> FidelityRow:
+    """Return the row of an item of which nothing is known yet."""
+    return FidelityRow(
+        id=item["id"],
+        answer_tokens=0,
+        answer_nats=0.0,
+        divergence_nats=0.0,
+        agreeing_tokens=0,
+        covered=0.0,
+        reference_tokens=0,
+        reference_nats=0.0,
+    )
