@@ -45,7 +45,7 @@ def fidelity_caveats(records: Mapping[ModelName, Record]) -> list[str]:
 
 
 def _of_task(items: Items, followed: Followed) -> dict[ModelName, Fidelity]:
-    own = {
+    own: dict[ModelName, Fidelity] = {
         model: _of_model([rows[prompt["id"]] for prompt in items.prompts], model == "teacher") for model, rows in followed.items()
     }
     student = own.get("student")

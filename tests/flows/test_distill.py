@@ -96,6 +96,7 @@ def test_a_run_ends_with_a_report_on_all_three_models(report: Artifact) -> None:
         assert peak is not None and peak > memory.total_bytes, "the engine held what serving is said to need, and more"
     saved = next(row.change for row in content.case_study if row.figure == "memory")
     assert saved is not None and 0 < saved.value < 1
+    assert set(content.tasks[0].fidelity) == {"teacher", "baseline", "student"}, "they have the same tokens"
     assert content.stages["dataset"]["counts"]["train"] > 0
 
 
