@@ -1,6 +1,7 @@
 """The evaluation stage: one model answers the test prompts; what it said, how right it was, how fast, in how much memory."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,7 +14,7 @@ from tasks.core.errors import DataError
 from tasks.core.process import run_worker
 from tasks.core.progress import Progress, stage_logger
 from tasks.core.progress_lines import ProgressReader
-from tasks.core.records import PREDICTIONS, PROMPTS, Prediction, Prompt
+from tasks.core.records import PREDICTIONS, PROMPTS, SAMPLES, Prediction, Prompt, Sample
 from tasks.core.section import Section
 from tasks.core.tables import read_table, write_table
 from tasks.core.weights import locate_weights
@@ -24,10 +25,12 @@ from tasks.metrics.custom import PATH_PATTERN, load_metric, source_digest
 from tasks.task_types import TASK_TYPES, TaskType
 from tasks.task_types.custom import custom_type
 from tasks.task_types.scoring import score_answer, summarise_tasks
+from tasks.task_types.voting import with_vote
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.identity import endpoint_of, teacher_name
 from tasks.teachers.loads import LoadPlan, shortfalls
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptTooLong
+from tasks.teachers.samples import SamplePlan
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
 STAGE = Stage("evaluation", version=6)
@@ -56,6 +59,13 @@ class EvaluationSettings(Section):
     load_seconds: float = Field(default=60, gt=0)
     """When no more requests are sent at one of these, also where there should be more; those under way are waited for."""
 
+    samples: int = Field(default=1, ge=1, le=64)
+    """Answers that are sampled to each test prompt and put to the vote, for `maj@k` beside the other scores, of every task in
+    which answers can agree. They are asked beside the one that `sampling` gives; 1: that one alone."""
+
+    sample_temperature: float = Field(default=0.7, gt=0, le=2)
+    """Temperature of these samples."""
+
     fidelity_candidates: int = Field(default=16, ge=0, le=20)
     """Likeliest tokens that are kept in every place of the teacher's answers to the test prompts. The other models are taken
     through these answers, and their distributions compared with the teacher's, in one pass each; 0: nothing is compared."""
@@ -75,6 +85,11 @@ class EvaluationSettings(Section):
             max_requests=self.load_requests,
             max_seconds=self.load_seconds,
         )
+
+    @property
+    def votes(self) -> SamplePlan | None:
+        """What is sampled for a vote."""
+        return SamplePlan(samples=self.samples, temperature=self.sample_temperature) if self.samples > 1 else None
 
     def identity(self) -> dict[str, Any]:
         """Return the settings, with the content of the custom metric's module."""
@@ -102,8 +117,9 @@ def evaluate(
             is the teacher itself.
 
     Returns:
-        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json, of weights also fidelity.parquet, and of a
-        teacher's candidates.parquet; the record's summary has metrics and rates by task, and the ``Serving`` figures.
+        Handle of an ``evaluation`` artefact: predictions.parquet and latencies.json, of weights also fidelity.parquet, of a
+        teacher's candidates.parquet, and samples.parquet where answers were sampled; the record's summary has metrics and rates
+        by task, and the ``Serving`` figures.
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
@@ -125,12 +141,20 @@ def evaluate(
         else:
             stage_logger().info("evaluation: %d items, by %s at %s", len(items), endpoint.model, endpoint.url)
             measurement = _ask(endpoint, items, settings, draft.scratch)
+        samples = [
+            row for item in items for row in _samples(types[item["task"]], item, labels, measurement.samples.get(item["id"], []))
+        ]
         predictions = [_score(types[item["task"]], item, labels, measurement.answers[item["id"]]) for item in items]
+        if samples:
+            predictions = _with_votes(types, predictions, samples)
+            write_table(draft.path / SAMPLES.file, SAMPLES, samples)
         write_table(draft.path / PREDICTIONS.file, PREDICTIONS, predictions)
         (draft.path / LATENCIES_FILE).write_text(json.dumps(measurement.latencies_seconds), encoding="utf-8")
         draft.counts = {"items": len(items), "invalid": sum(row["answer"] is None for row in predictions)}
         if failed := sum(row["finish_reason"] in FAILURES for row in predictions):
             draft.counts["failed"] = failed
+        if samples:
+            draft.counts["samples"] = len(samples)
         draft.summary = {
             "name": teacher_name(model),
             "tasks": summarise_tasks(predictions),
@@ -163,7 +187,7 @@ def _ask(endpoint: EndpointSettings, items: Sequence[Prompt], settings: Evaluati
     from tasks.teachers.endpoint.measured import measure_endpoint
 
     kept = workspace / "paid_answers.jsonl"
-    return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.loads, kept)
+    return measure_endpoint(endpoint, items, settings.sampling, settings.endpoint, settings.loads, kept, settings.votes)
 
 
 def _plan_fidelity(
@@ -190,6 +214,7 @@ def _measure(
         progress=workspace / "progress.jsonl",
         result=workspace / "measurement.json",
         fidelity=fidelity,
+        votes=settings.votes,
     )
     job_file = workspace / "job.json"
     job_file.write_text(job.model_dump_json(indent=2), encoding="utf-8")
@@ -207,3 +232,24 @@ def _measure(
 def _score(task: TaskType, item: Prompt, labels: Sequence[str], answer: Answer) -> Prediction:
     failed = answer.finish_reason in FAILURES
     return score_answer(task, item, labels, answer.text, answer.finish_reason, answer.completion_tokens, failed)
+
+
+def _samples(task: TaskType, item: Prompt, labels: Sequence[str], answers: Sequence[Answer]) -> list[Sample]:
+    return [
+        Sample(
+            id=item["id"],
+            sample_index=number,
+            completion=answer.text,
+            answer=None if answer.finish_reason in FAILURES else task.read(answer.text, labels),
+            finish_reason=answer.finish_reason,
+            completion_tokens=answer.completion_tokens,
+        )
+        for number, answer in enumerate(answers)
+    ]
+
+
+def _with_votes(types: dict[str, TaskType], rows: Sequence[Prediction], samples: Sequence[Sample]) -> list[Prediction]:
+    said: dict[str, list[str | None]] = defaultdict(list)
+    for sample in samples:
+        said[sample["id"]].append(sample["answer"])
+    return [with_vote(row, types[row["task"]], said[row["id"]]) if row["id"] in said else row for row in rows]

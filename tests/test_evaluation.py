@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tasks.core.artifact import Artifact, open_file, read_record
 from tasks.core.errors import BudgetExceededError, SettingsError, StageFailedError
-from tasks.core.records import PREDICTIONS, Prediction
+from tasks.core.records import PREDICTIONS, SAMPLES, Prediction
 from tasks.core.tables import read_table
 from tasks.evaluation import LATENCIES_FILE, EvaluationSettings, evaluate
 from tasks.model import prepare_endpoint
@@ -238,6 +238,26 @@ def test_each_task_of_a_test_is_scored_in_its_own_way(tmp_path: Path, scripted: 
     assert labels["metrics"]["accuracy"] == 0.75
     assert labels["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)  # all cold ones, half of the hot ones
     assert labels["rates"]["invalid"] == 0.25
+
+
+def test_sampled_answers_are_put_to_the_vote_where_answers_can_agree(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
+    rows = [*asked(2), {"prompt": "hello", "answer": "Hello there", "kind": "CONVERSATION"}]
+
+    def act(call: Call) -> Act:
+        sampled = sum(other.prompt == call.prompt and other.body["temperature"] > 0 for other in scripted.calls)
+        said = f"So it is {call.prompt.split()[-1]}" if sampled in {1, 3} else "9"  # right at the first and the third sample
+        return Act(body=answer(said, call.path))
+
+    scripted.act = act
+    made = run_test(tmp_path / "store", rows, scripted, {"samples": 3}, max_concurrency=1)
+
+    scores = read_record(made).summary["tasks"]
+    assert scores["MATH"]["metrics"] == {"accuracy": 0, "maj@3": 1}
+    assert "maj@3" not in scores["CONVERSATION"]["metrics"]
+    assert made.counts["samples"] == 6
+    assert [row["answer"] for row in read_table(made, SAMPLES)] == ["0", "9", "0", "1", "9", "1"]
+    sampled = [call.body for call in scripted.calls if call.body["temperature"] > 0]
+    assert [body["temperature"] for body in sampled] == [0.7] * 6 and len({body["seed"] for body in sampled}) == 6
 
 
 def test_what_only_a_judge_can_decide_has_rates_and_no_score(tmp_path: Path, scripted: ScriptedEndpoint) -> None:

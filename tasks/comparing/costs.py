@@ -64,7 +64,7 @@ def _spent(name: str, ancestor: Ancestor, prices: PriceSettings, ancestors: Mapp
     if artifact.kind == "evaluation":
         charged = record.summary["serving"]["cost_per_1k_requests"]
         if charged is not None:
-            return charged * items / 1000
+            return charged * (items + record.counts.get("samples", 0)) / 1000
         price = prices.teacher_per_hour if name == "teacher_evaluation" else prices.student_per_hour
         return _times(hours, None if _is_endpoint(record.inputs.get("model"), ancestors) else price)
     return 0.0

@@ -115,6 +115,18 @@ class Prediction(TypedDict):
     completion_tokens: int
 
 
+class Sample(TypedDict):
+    """One of several sampled answers to a test prompt, which are put to the vote."""
+
+    id: str
+    sample_index: int
+    completion: str
+    answer: str | None
+    """As the task type reads it; None: invalid."""
+    finish_reason: str
+    completion_tokens: int
+
+
 _TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
@@ -224,6 +236,19 @@ PREDICTIONS = Table(
             pa.field("answer", pa.string()),
             pa.field("references", _TEXTS, nullable=False),
             _SCORES,
+            pa.field("finish_reason", pa.string(), nullable=False),
+            pa.field("completion_tokens", pa.int32(), nullable=False),
+        ]
+    ),
+)
+SAMPLES = Table(
+    "samples.parquet",
+    pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("sample_index", pa.int32(), nullable=False),
+            pa.field("completion", pa.string(), nullable=False),
+            pa.field("answer", pa.string()),
             pa.field("finish_reason", pa.string(), nullable=False),
             pa.field("completion_tokens", pa.int32(), nullable=False),
         ]

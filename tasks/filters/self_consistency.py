@@ -1,6 +1,6 @@
 """Only answers that most samples of the same prompt agree with: self-consistency (Wang et al. 2022, arXiv 2203.11171)."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import numpy as np
 from pydantic import Field
@@ -9,6 +9,7 @@ from tasks.filters.candidate import Candidate
 from tasks.filters.context import FilterContext
 from tasks.filters.interface import MODES, CandidateSet, FilterSettings, Mode, SetFilter, SetFindings
 from tasks.task_types import TASK_TYPES
+from tasks.task_types.voting import count_votes
 
 _ROWS_AT_ONCE = 200_000  # whose answers are in memory together
 
@@ -46,8 +47,7 @@ def reject_minorities(settings: SelfConsistencySettings, context: FilterContext)
             if task_type.is_open:
                 continue
             said = [context.read(candidate.task, candidate.completion) for _, candidate in voters]
-            votes = Counter(answer for answer in said if answer is not None)
-            agreeing = {one: sum(votes[other] for other in votes if one == other or task_type.same(one, other)) for one in votes}
+            agreeing = count_votes(task_type, said)
             for (number, _), answer in zip(voters, said, strict=True):
                 shares[number] = 0 if answer is None else agreeing[answer] / len(said)
 

@@ -21,7 +21,7 @@ from tasks.core.errors import ModelError
 from tasks.core.memory import PeakMemory
 from tasks.core.process import end_with_parent
 from tasks.core.progress_lines import LineProgress
-from tasks.core.records import PROMPTS
+from tasks.core.records import PROMPTS, Prompt
 from tasks.core.rendering import render_prompt
 from tasks.core.tables import read_table
 from tasks.core.weights import loaded_weight_bytes
@@ -30,6 +30,7 @@ from tasks.fidelity.own_texts import go_over_own_texts
 from tasks.metrics.intervals import bootstrap_median
 from tasks.teachers.exchange import Completion, ListFeed, Request
 from tasks.teachers.loads import LoadPlan, measure_load
+from tasks.teachers.samples import SamplePlan, by_prompt, sample_requests
 from tasks.teachers.serving import Load, Serving, ServingMemory
 from tasks.teachers.settings import EngineRuntime, Sampling
 
@@ -56,6 +57,8 @@ class MeasuringJob(BaseModel):
     """JSON file to write."""
     fidelity: OwnTexts | FollowedTexts | None = Field(discriminator="side")
     """What the model is taken through once it is measured; None: nothing."""
+    votes: SamplePlan | None
+    """How answers are sampled once it is measured, for a vote; None: they are not."""
 
 
 class Answer(BaseModel):
@@ -71,6 +74,8 @@ class Measurement(BaseModel):
 
     answers: dict[str, Answer]
     """By prompt id."""
+    samples: dict[str, list[Answer]]
+    """Sampled answers to a prompt, for a vote, by its id; only where they were asked for."""
     latencies_seconds: list[float]
     """Of requests that were alone."""
     serving: Serving
@@ -103,25 +108,18 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
         engine.forget_prompts()
         with EnergyMeter(job.engine.gpus) as energy:
             started = time.monotonic()
-            completions = _answer(engine, requests, job.progress)
+            completions = _answer(engine, requests, job.progress, "items")
             seconds = time.monotonic() - started
         peak_bytes = None if peak is None else peak.peak_bytes  # what follows is no part of serving
         if isinstance(job.fidelity, OwnTexts):
             go_over_own_texts(job.fidelity, engine, items, requests, completions)
-        texts = engine.decode([row.token_ids for row in completions])
+        answers = _decoded(engine, completions)
+        samples = {} if job.votes is None else _sample(engine, items, requests, job.votes, job.progress)
         dtype, memory = engine.dtype, _needed_memory(engine, job)
     if isinstance(job.fidelity, FollowedTexts):
         from tasks.fidelity.following import follow_texts
 
         follow_texts(job.fidelity, job.weights, dtype, items)
-    answers = {
-        row.key: Answer(
-            text=row.text if row.text is not None else text,
-            finish_reason=row.finish_reason,
-            completion_tokens=len(row.token_ids),
-        )
-        for row, text in zip(completions, texts, strict=True)
-    }
     serving = Serving(
         latency_seconds=bootstrap_median(latencies),
         loads=loads,
@@ -133,7 +131,7 @@ def measure(job: MeasuringJob) -> Measurement | PromptTooLong:
         cost_per_1k_requests=None,
         dtype=dtype,
     )
-    return Measurement(answers=answers, latencies_seconds=latencies, serving=serving)
+    return Measurement(answers=answers, samples=samples, latencies_seconds=latencies, serving=serving)
 
 
 def main(job_file: str) -> int:
@@ -189,12 +187,34 @@ def _needed_memory(engine: "Engine", job: MeasuringJob) -> ServingMemory:
     )
 
 
-def _answer(engine: "Engine", requests: list[Request], progress: Path) -> list[Completion]:
-    counter, completions = LineProgress(progress, "evaluation: items", len(requests)), list[Completion]()
+def _answer(engine: "Engine", requests: list[Request], progress: Path, what: str) -> list[Completion]:
+    counter, completions = LineProgress(progress, f"evaluation: {what}", len(requests)), list[Completion]()
     for completion in engine.stream(ListFeed(requests)):
         completions.append(completion)
         counter.advance()
     return completions
+
+
+def _sample(
+    engine: "Engine", items: list[Prompt], requests: list[Request], plan: SamplePlan, progress: Path
+) -> dict[str, list[Answer]]:
+    asked = sample_requests(plan, items, requests)
+    engine.sample(plan.temperature)
+    missing = Answer(text="", finish_reason="error", completion_tokens=0)
+    return by_prompt(asked, _decoded(engine, _answer(engine, asked, progress, "samples")), missing)
+
+
+def _decoded(engine: "Engine", completions: list[Completion]) -> dict[str, Answer]:
+    """Return the answers with their texts, by the keys of their requests."""
+    texts = engine.decode([row.token_ids for row in completions])
+    return {
+        row.key: Answer(
+            text=row.text if row.text is not None else text,
+            finish_reason=row.finish_reason,
+            completion_tokens=len(row.token_ids),
+        )
+        for row, text in zip(completions, texts, strict=True)
+    }
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Engine:
         """
         if logprobs is not None:
             require_unbiased(sampling, logprobs)
-        self._sampling, self._logprobs = sampling, logprobs
+        self._sampling, self._logprobs, self._choices = sampling, logprobs, choices
         self._parameters_of_all = sampling_parameters(sampling, logprobs, choices)
         own_engines()
         # Loading and unloading have the garbage collected a dozen times, each over half a million objects of the libraries.
@@ -131,6 +131,11 @@ class Engine:
         finally:
             if running and not has_died(self._engine):  # the caller left early: nobody waits for what is under way
                 self._engine.abort_request(list(running))
+
+    def sample(self, temperature: float) -> None:
+        """Answer at this temperature from now on, while nothing is under way."""
+        self._sampling = self._sampling.model_copy(update={"temperature": temperature})
+        self._parameters_of_all = sampling_parameters(self._sampling, self._logprobs, self._choices)
 
     def force(self, texts: Sequence[GivenText], top_k: int) -> Iterator[tuple[GivenText, TokenLogprobs]]:
         """Yield texts with the model's log-probabilities along them, while nothing else is under way.

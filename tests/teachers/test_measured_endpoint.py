@@ -14,8 +14,9 @@ from tasks.teachers.endpoint.paid_answers import PaidAnswer, PaidAnswers
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.loads import LoadPlan
 from tasks.teachers.measured import Measurement
+from tasks.teachers.samples import SamplePlan
 from tasks.teachers.settings import Sampling
-from tests.endpoints import Act, ScriptedEndpoint
+from tests.endpoints import Act, Call, ScriptedEndpoint
 
 
 def prompts(count: int) -> list[Prompt]:
@@ -25,11 +26,11 @@ def prompts(count: int) -> list[Prompt]:
     ]
 
 
-def measured(scripted: ScriptedEndpoint, count: int, kept: Path) -> Measurement:
+def measured(scripted: ScriptedEndpoint, count: int, kept: Path, votes: SamplePlan | None = None) -> Measurement:
     settings = EndpointSettings(url=scripted.url, model="teacher-1")
     runtime = EndpointRuntime(max_concurrency=4, stop_grace_seconds=3)
     plan = LoadPlan(concurrencies=(1,), alone_requests=5, max_requests=8, max_seconds=60)
-    return measure_endpoint(settings, prompts(count), Sampling(), runtime, plan, kept)
+    return measure_endpoint(settings, prompts(count), Sampling(), runtime, plan, kept, votes)
 
 
 @pytest.fixture
@@ -58,6 +59,28 @@ def test_answers_that_were_under_way_at_a_stop_are_kept(tmp_path: Path, scripted
     found = measured(scripted, 8, kept)
     assert len(found.answers) == 8
     assert [scripted.attempts(f"item {n}") for n in range(8)] == [2] * 5 + [1] * 3  # the first five alone, for their latency
+
+
+def test_samples_that_came_before_a_stop_are_kept_too(tmp_path: Path, scripted: ScriptedEndpoint, stopped_after: Any) -> None:
+    kept, plan = tmp_path / "kept.jsonl", SamplePlan(samples=2, temperature=1.0)
+
+    def act(call: Call) -> Act:
+        sampled = sum(other.body["temperature"] > 0 for other in scripted.calls)
+        if sampled == 5:
+            stopped_after(0.1)
+        return Act(seconds=1.0 if sampled >= 5 else 0)
+
+    scripted.act = act
+    with pytest.raises(PreemptedError):
+        measured(scripted, 5, kept, plan)
+    there = len(PaidAnswers(kept.with_stem("kept_samples")).rows)
+    before = len(scripted.calls)
+    scripted.act = lambda call: Act()
+    found = measured(scripted, 5, kept, plan)
+
+    assert 5 <= there < 10
+    assert {key: len(answers) for key, answers in found.samples.items()} == {f"id-{n}": 2 for n in range(5)}
+    assert sum(call.body["temperature"] > 0 for call in scripted.calls[before:]) == 10 - there
 
 
 def test_a_line_that_was_cut_off_costs_no_other(tmp_path: Path) -> None:

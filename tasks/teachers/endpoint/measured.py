@@ -14,8 +14,11 @@ from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
 from tasks.teachers.exchange import Completion, ListFeed, Request
 from tasks.teachers.loads import LoadPlan, measure_load
 from tasks.teachers.measured import Answer, Measurement
+from tasks.teachers.samples import SamplePlan, by_prompt, sample_requests
 from tasks.teachers.serving import Load, Serving
 from tasks.teachers.settings import Sampling
+
+_MISSING = Answer(text="", finish_reason="error", completion_tokens=0)
 
 
 def measure_endpoint(
@@ -25,6 +28,7 @@ def measure_endpoint(
     runtime: EndpointRuntime,
     plan: LoadPlan,
     kept: Path,
+    votes: SamplePlan | None = None,
 ) -> Measurement:
     """Let an endpoint answer the test prompts, all at once and then some of them again, one at a time and several at a time.
 
@@ -34,7 +38,9 @@ def measure_endpoint(
         sampling: What decides an answer; ``structured_output.labels`` is resolved to ``choice`` by the caller.
         runtime: How the endpoint is asked.
         plan: How much it is asked at once when it is timed; concurrencies that it does not take are left out.
-        kept: File where answers are kept until the evaluation is finished, so that none is paid for twice.
+        kept: File where answers are kept until the evaluation is finished, so that none is paid for twice; samples are in one
+            beside it.
+        votes: How answers are sampled at the end, for a vote; None: they are not.
 
     Returns:
         The result. A prompt that was refused or failed has an empty answer with the finish reason ``error``.
@@ -48,7 +54,7 @@ def measure_endpoint(
     paid = PaidAnswers(kept)
     with Endpoint(settings, sampling, None, runtime) as endpoint:
         endpoint.usage.answered_before = len(paid.rows)
-        _answer(endpoint, requests, paid)
+        _answer(endpoint, requests, paid, "items")
         answered = [request for request in requests if request.key in paid.rows]
         enough = len(answered) >= runtime.min_endpoint_success_ratio * len(requests)
         alone = measure_load(endpoint.stream, answered, 1, plan, Progress) if enough else None
@@ -61,14 +67,13 @@ def measure_endpoint(
                 "the answers so far are kept"
             )
         more = _measure_more(endpoint, answered, plan, runtime)
+        samples = {} if votes is None else _sample(endpoint, prompts, requests, votes, kept.with_stem(f"{kept.stem}_samples"))
     rows = paid.rows.values()
     seconds = sum(row.seconds for row in rows)
-    missing = Answer(text="", finish_reason="error", completion_tokens=0)
-    given = {
-        row.id: Answer(text=row.text, finish_reason=row.finish_reason, completion_tokens=row.completion_tokens) for row in rows
-    }
+    given = _given(paid)
     return Measurement(
-        answers={request.key: given.get(request.key, missing) for request in requests},
+        answers={request.key: given.get(request.key, _MISSING) for request in requests},
+        samples=samples,
         latencies_seconds=alone[1],
         serving=Serving(
             latency_seconds=bootstrap_median(alone[1]),
@@ -84,9 +89,26 @@ def measure_endpoint(
     )
 
 
-def _answer(endpoint: Endpoint, requests: list[Request], paid: PaidAnswers) -> None:
+def _sample(
+    endpoint: Endpoint, prompts: Sequence[Prompt], requests: list[Request], plan: SamplePlan, kept: Path
+) -> dict[str, list[Answer]]:
+    asked, paid = sample_requests(plan, prompts, requests), PaidAnswers(kept)
+    endpoint.sample(plan.temperature)
+    endpoint.usage.answered_before += len(paid.rows)
+    _answer(endpoint, asked, paid, "samples")
+    return by_prompt(asked, _given(paid), _MISSING)
+
+
+def _given(paid: PaidAnswers) -> dict[str, Answer]:
+    return {
+        row.id: Answer(text=row.text, finish_reason=row.finish_reason, completion_tokens=row.completion_tokens)
+        for row in paid.rows.values()
+    }
+
+
+def _answer(endpoint: Endpoint, requests: list[Request], paid: PaidAnswers, what: str) -> None:
     """Ask for every answer that is not there yet."""
-    progress = Progress("evaluation: items", len(requests), done=len(paid.rows))
+    progress = Progress(f"evaluation: {what}", len(requests), done=len(paid.rows))
     last = time.monotonic()
 
     def keep(completion: Completion) -> None:

@@ -28,6 +28,7 @@ class EndpointSession:
         Raises:
             SettingsError: If the endpoint cannot be asked for this, its URL is refused, or its key is missing.
         """
+        self._settings, self._logprobs = settings, logprobs
         self._composer = Composer(settings, sampling, logprobs)
         self._client = EndpointClient(settings, runtime)
         self._sampling, self._runtime, self._url = sampling, runtime, settings.url
@@ -43,3 +44,8 @@ class EndpointSession:
 
     def __exit__(self, *_: object) -> None:
         self._client.__exit__()
+
+    def sample(self, temperature: float) -> None:
+        """Ask for answers at this temperature from now on, while nothing is under way."""
+        self._sampling = self._sampling.model_copy(update={"temperature": temperature})
+        self._composer = Composer(self._settings, self._sampling, self._logprobs)
