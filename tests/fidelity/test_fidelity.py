@@ -1,4 +1,4 @@
-"""Fidelity on real engines: teacher and student are evaluated, and what is recorded is what Transformers says of both."""
+"""What engines do once they were measured: fidelity, as Transformers says of both models, and samples for a vote."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.core.artifact import Artifact, open_file, read_record
-from tasks.core.records import PREDICTIONS, PROMPTS, Prompt
+from tasks.core.records import PREDICTIONS, PROMPTS, SAMPLES, Prompt
 from tasks.core.tables import read_table
 from tasks.evaluation import EvaluationSettings, evaluate
 from tasks.fidelity.plan import NOT_COMPARED
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 SETTINGS = EvaluationSettings.model_validate(
     {
         "sampling": {"max_new_tokens": 12, "max_prompt_tokens": 60, "dtype": "float32"},
+        "samples": 2,
+        "sample_temperature": 1.0,
         "latency_requests": 5,
         "load_concurrencies": (),
         "engine": {"max_num_seqs": 4},
@@ -42,7 +44,7 @@ def prompts(folder: Path) -> Artifact:
         rows = [{"prompt": f"{split} the still {number}", "answer": f"it runs {number}"} for number in range(6)]
         (folder / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     sources = {split: (str(folder / f"{split}.jsonl"),) for split in ("train", "test")}
-    settings = {**sources, "reference_field": "answer", "validation_fraction": 0, "task": "CONVERSATION"}
+    settings = {**sources, "reference_field": "answer", "validation_fraction": 0, "task": "NLU_QA"}
     return prepare_prompts.fn(settings=PromptsSettings.model_validate(settings), store=str(folder / "store"))
 
 
@@ -104,3 +106,13 @@ def test_references_are_followed_by_both(folder: Path, prompts: Artifact, evalua
             log_q = log_probabilities(folder / name, prompt, text)
             assert row["reference_tokens"] == len(text)
             assert row["reference_nats"] == pytest.approx(-log_q[np.arange(len(text)), text].sum(), abs=len(text) * ROUNDING)
+
+
+def test_samples_of_an_engine_are_not_its_likeliest_answers(evaluations: tuple[Artifact, Artifact]) -> None:
+    likeliest = {row["id"]: row["completion"] for row in read_table(evaluations[0], PREDICTIONS)}
+    drawn = list(read_table(evaluations[0], SAMPLES))
+
+    assert sorted((row["id"], row["sample_index"]) for row in drawn) == sorted((key, n) for key in likeliest for n in range(2))
+    assert {row["completion"] for row in drawn} - set(likeliest.values()), "they are drawn at a temperature"
+    assert len({row["completion"] for row in drawn}) > len(likeliest), "and each with a seed of its own"
+    assert set(read_record(evaluations[0]).summary["tasks"]["NLU_QA"]["metrics"]) == {"f1", "exact_match", "maj@2"}
