@@ -48,8 +48,13 @@ def stopped_after() -> Iterator[Any]:
 
 def test_answers_that_were_under_way_at_a_stop_are_kept(tmp_path: Path, scripted: ScriptedEndpoint, stopped_after: Any) -> None:
     kept = tmp_path / "kept.jsonl"
-    scripted.act = lambda call: Act(seconds=1.0)
-    stopped_after(0.5)
+
+    def slowly(call: Call) -> Act:
+        if len(scripted.calls) == 1:
+            stopped_after(0.5)
+        return Act(seconds=1.0)
+
+    scripted.act = slowly
     with pytest.raises(PreemptedError):
         measured(scripted, 8, kept)
     asked = len(scripted.calls)
