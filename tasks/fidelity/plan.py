@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.artifact import Artifact, open_file, read_record
+from tasks.core.errors import ModelError
 from tasks.fidelity.job import FollowedTexts, OwnTexts
 from tasks.fidelity.rows import CANDIDATES, FIDELITY
 from tasks.preflight_checks.origins import fetch_small_files
@@ -36,7 +37,10 @@ def _why_not(model: Artifact, teacher: Artifact) -> str | None:
     endpoint = endpoint_of(teacher)
     if endpoint is not None:
         return f"the teacher {endpoint.model} runs behind an endpoint, which is not asked how likely it finds a text it is given"
-    theirs, ours = _tokens(teacher), _tokens(model)
+    try:
+        theirs, ours = _tokens(teacher), _tokens(model)
+    except ModelError as error:  # the teacher answered on another machine
+        return f"the teacher's tokens are not known here: {error}"
     difference = first_difference(theirs, ours)
     if difference is None:
         return None
