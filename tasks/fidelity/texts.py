@@ -16,8 +16,10 @@ def reference_tokens(tokenizer: Any, item: Prompt) -> tuple[list[int], list[int]
     """
     if not item["references"]:
         return None
+    # Plain text is continued where the prompt stops, so its answer starts with the space between the words.
+    reference = item["references"][0] if item["text"] is None else f" {item['references'][0]}"
     try:
-        return render_example(tokenizer, item["messages"], item["text"], item["references"][0])
+        return render_example(tokenizer, item["messages"], item["text"], reference)
     except ModelError:
         return None
 

@@ -11,8 +11,9 @@ from tasks.core.tables import read_table, write_table
 from tasks.fidelity.following import follow_texts
 from tasks.fidelity.job import FollowedTexts
 from tasks.fidelity.rows import FIDELITY, Candidates, FidelityRow, candidates_table
+from tasks.fidelity.texts import reference_tokens
 from tests.fidelity.following import divergence, item, log_probabilities, rendered
-from tests.models import tiny_model
+from tests.models import tiny_model, tiny_tokenizer
 
 ANSWERS = {"item 0": [40, 71, 9, 2], "item 1": [5, 18, 250]}
 ITEMS = [item(0, "the spirit"), item(1, None), item(2, "clear")]
@@ -73,6 +74,14 @@ def test_fewer_candidates_give_a_bound_from_below_with_all_others_as_one_outcome
     assert found["divergence_nats"] == pytest.approx(divergence(*with_rest), rel=2e-3)
     assert found["divergence_nats"] < whole["divergence_nats"]
     assert found["covered"] == pytest.approx(joined[0].sum(), rel=1e-3)
+
+
+def test_plain_text_is_continued_with_the_space_between_words() -> None:
+    tokenizer = tiny_tokenizer()
+    tokens = reference_tokens(tokenizer, {**item(0, "hot"), "messages": [], "text": "the still is"})
+
+    assert tokens is not None
+    assert tokenizer.decode(tokens[0] + tokens[1]) == "the still is hot<|im_end|>"
 
 
 def test_a_reference_is_followed_with_its_end_of_turn_and_what_is_missing_is_left_out(
