@@ -50,8 +50,9 @@ def prepare_prompts(settings: PromptsSettings, store: str) -> Artifact:
         splits = Counter(prompt["split"] for prompt in prompts)
         for split in ("train", "test"):
             if not splits[split]:
+                kind = " among the rows that prompts.keep_where takes" if settings.keep_where else ""
                 gone = f", and {duplicates} rows repeat a prompt of a test, validation or earlier row" if duplicates else ""
-                raise DataError(f"there are no {split} prompts{gone}; give more rows, or prompts.{split}")
+                raise DataError(f"there are no {split} prompts{kind}{gone}; give more rows, or prompts.{split}")
         write_table(draft.path / PROMPTS.file, PROMPTS, prompts)
         _write_bad_rows(draft.path / BAD_ROWS_FILE, bad)
         draft.counts = {

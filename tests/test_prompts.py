@@ -153,6 +153,8 @@ def test_only_the_selected_rows_are_taken_and_the_others_are_not_bad(folder: Fol
     made = folder.prepare(train=[source], keep_where={"level": ["0", "2"], "language": ["en"]}, max_bad_rows_ratio=0)
     assert {int(prompt["references"][0]) % 3 for prompt in read_table(made, PROMPTS)} == {1, 0}
     assert sum(made.counts[name] for name in (*SPLITS, "bad_rows", "duplicates")) == 60
+    with pytest.raises(DataError, match=r"no train prompts among the rows that prompts\.keep_where takes; give more rows"):
+        folder.prepare(train=[source], keep_where={"language": ["English"]})
 
 
 def test_labels_are_those_of_all_splits_or_those_given(folder: Folder) -> None:

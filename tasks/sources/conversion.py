@@ -1,13 +1,14 @@
 """From a row of a source to a prompt, or to the reason in snake_case why the row is none."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import takewhile
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from tasks.core.records import Message, Prompt, Split
 from tasks.metrics.answers import normalise_label
-from tasks.sources.references import read_references
+from tasks.sources.references import read_references, written_number
 from tasks.sources.row import SourceRow
 from tasks.sources.settings import PromptsSettings
 from tasks.task_types import TASK_TYPES
@@ -33,7 +34,7 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
     """
     if row.problem:
         return row.problem
-    if any(str(row.values.get(field)) not in allowed for field, allowed in settings.keep_where.items()):
+    if any(_as_text(row.values.get(field)) not in allowed for field, allowed in settings.keep_where.items()):
         return NOT_SELECTED
     values = {name: value for name, value in row.values.items() if value is not None and not _is_nan(value)}
     task = str(values.get(settings.task_field)) if settings.task_field else settings.task
@@ -59,7 +60,7 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
     identifier = values.get(settings.id_field) if settings.id_field else ""
     if identifier is None:
         return "missing_id"
-    tags = [(name, str(values[name])) for name in settings.tag_fields if name in values]
+    tags = [(name, _as_text(values[name])) for name in settings.tag_fields if name in values]
     return Prompt(id=str(identifier), messages=messages, text=text, references=references, task=task, split=split, tags=tags)
 
 
@@ -96,6 +97,11 @@ def _conversation(turns: list[Any]) -> tuple[list[Message], None, str] | str:
     answers = list(takewhile(lambda message: message["role"] == "assistant", reversed(messages)))
     answered = "\n".join(message["content"] for message in reversed(answers))
     return messages[: len(messages) - len(answers)], None, answered.strip()
+
+
+def _as_text(value: Any) -> str:
+    """Return a field as text: a column of whole numbers in which some are missing comes as 1.0, and is 1 all the same."""
+    return written_number(value) if isinstance(value, float | Decimal) and isfinite(value) else str(value)
 
 
 def _is_nan(value: Any) -> bool:

@@ -24,12 +24,12 @@ def read_references(value: Any) -> list[str] | str:
             return "bad_reference"
         if isinstance(item, float | Decimal) and not isfinite(item):
             return "not_a_number"
-        if text := (item.strip() if isinstance(item, str) else _written(item)):
+        if text := (item.strip() if isinstance(item, str) else written_number(item)):
             texts[text] = None
     return list(texts)
 
 
-def _written(number: float | Decimal) -> str:
+def written_number(number: float | Decimal) -> str:
     """Return the shortest text of a number: 72 of 72.0, 1.5 of the decimal 1.50."""
     if isinstance(number, Decimal):
         return f"{number.normalize():f}"

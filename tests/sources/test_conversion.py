@@ -101,6 +101,7 @@ def test_an_id_that_is_missing_sets_the_row_aside() -> None:
 
 def test_rows_that_are_left_out_or_unreadable_say_so() -> None:
     assert converted({"prompt": "a", "level": 1}, keep_where={"level": ["2"]}) == NOT_SELECTED
+    assert prompt({"prompt": "a", "level": 2.0}, keep_where={"level": ["2"]}, tag_fields=["level"])["tags"] == [("level", "2")]
     broken = SourceRow("a.jsonl", 1, {}, "not_json")
     assert row_prompt(broken, "train", PromptsSettings(train=("a.jsonl",), keep_where={"level": ("2",)})) == "not_json"
 
