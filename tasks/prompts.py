@@ -19,7 +19,7 @@ from tasks.sources.conversion import NOT_SELECTED, row_prompt
 from tasks.sources.settings import PromptsSettings
 from tasks.task_types import TASK_TYPES
 
-STAGE = Stage("prompts", version=4)
+STAGE = Stage("prompts", version=5)
 BAD_ROWS_FILE = "bad_rows.jsonl"
 
 
