@@ -12,7 +12,7 @@ from typing import Literal
 from tasks.comparing.items import Items
 from tasks.comparing.likeness import LIKENESS
 from tasks.comparing.settings import ReportSettings
-from tasks.metrics.intervals import Interval
+from tasks.metrics.intervals import NOTHING, Interval, items_to_stay_below
 from tasks.metrics.non_inferiority import Outcome, judge_retained
 from tasks.metrics.score_intervals import difference_interval
 from tasks.renderers.schema import Condition, Preference, TaskReport, Verdict
@@ -82,9 +82,10 @@ def _quality(task: TaskReport, scored: Items, min_retained: float) -> Condition:
     name, wanted = f"quality: {task.task}", f"at least {_percent(min_retained)} of the teacher's {task.metric}"
     outcome = judge_retained(scored.scores["student"], scored.scores["teacher"], min_retained)
     reason = _JUDGED[outcome]
-    if task.retained.low is None:
+    if task.retained == NOTHING:
         reason = "the teacher has no score above 0, so nothing can be retained of it; mend the teacher first"
-    elif task.required_items is not None:
+        return Condition(name=name, wanted=wanted, found="nothing", outcome=outcome, reason=reason)
+    if task.required_items is not None:
         reason += f"; with scores like these about {task.required_items:,} items would tell, four times in five"
     return Condition(name=name, wanted=wanted, found=_shown(task.retained, "{:.1%}"), outcome=outcome, reason=reason)
 
@@ -119,7 +120,12 @@ def _form(task: TaskReport, items: Items, flaw: Flaw, ceiling: float) -> Conditi
     teachers: Interval = getattr(task.rates["teacher"], flaw)
     if teachers.value <= ceiling:
         rate: Interval = getattr(task.rates["student"], flaw)
-        return _judged(name, f"at most {_percent(ceiling)}", _below(rate, ceiling), _shown(rate, "{:.1%}"))
+        condition = _judged(name, f"at most {_percent(ceiling)}", _below(rate, ceiling), _shown(rate, "{:.1%}"))
+        needed = items_to_stay_below(rate.value, ceiling) if condition.outcome == "inconclusive" else None
+        if needed is None:
+            return condition
+        reason = f"the interval has the limit inside: at this rate {needed:,} items would tell"
+        return condition.model_copy(update={"reason": reason})
     excess = difference_interval(items.flaws["student"][flaw], items.flaws["teacher"][flaw])
     wanted = f"at most {_percent(ceiling)} of all answers more than the teacher's {_percent(teachers.value)}"
     return _judged(name, wanted, _below(excess, ceiling), _shown(excess, "{:+.1%}"))

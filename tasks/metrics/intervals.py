@@ -4,7 +4,7 @@ What compares models item by item is in ``score_intervals.py``.
 """
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import ceil, sqrt
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +41,23 @@ def wilson(successes: float, trials: int) -> Interval:
     centre = (share + _Z95**2 / (2 * trials)) / (1 + _Z95**2 / trials)
     margin = _Z95 / (1 + _Z95**2 / trials) * sqrt(share * (1 - share) / trials + _Z95**2 / (4 * trials**2))
     return Interval(value=share, low=max(0.0, centre - margin), high=min(1.0, centre + margin))
+
+
+def items_to_stay_below(share: float, ceiling: float) -> int | None:
+    """Return how many items it takes for Wilson's interval to end at a ceiling, were the share as it is.
+
+    The interval ends where ``|share - ceiling|`` is 1.96 standard errors of the ceiling.
+
+    Args:
+        share: A proportion that was found.
+        ceiling: In (0, 1].
+
+    Returns:
+        The number; None where the share is not below the ceiling, so that no number would do.
+    """
+    if share >= ceiling:
+        return None
+    return max(ceil(_Z95**2 * ceiling * (1 - ceiling) / (ceiling - share) ** 2), 1)
 
 
 def resampled(answers: Answers, references: References, metric: CorpusMetric) -> Interval:

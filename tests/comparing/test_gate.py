@@ -74,7 +74,9 @@ def test_answers_that_are_none_of_the_kind_hold_a_student_back() -> None:
 def test_a_ceiling_is_told_by_the_interval_and_not_by_the_point() -> None:
     few = of_one_task(36, items=40, teacher=36)
 
-    assert found(gate(few), "truncated answers: MATH").outcome == "inconclusive", "none of 40 may be 9 % of all"
+    undecided = found(gate(few), "truncated answers: MATH")
+    assert undecided.outcome == "inconclusive", "none of 40 may be 9 % of all"
+    assert undecided.reason.endswith("at this rate 73 items would tell")
     assert found(gate(few, max_truncated=0.1), "truncated answers: MATH").outcome == "pass"
     assert not [condition for condition in gate(few, max_truncated=None) if condition.name.startswith("truncated")]
 
@@ -154,4 +156,5 @@ def test_a_teacher_that_has_nothing_right_decides_nothing() -> None:
     condition = found(gate(of_one_task(student=10, teacher=0)), "quality: MATH")
 
     assert condition.outcome == "inconclusive"
+    assert condition.found == "nothing"
     assert "mend the teacher" in condition.reason

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.metrics.intervals import Interval, bootstrap_median, resampled, wilson
+from tasks.metrics.intervals import Interval, bootstrap_median, items_to_stay_below, resampled, wilson
 from tasks.metrics.macro_f1 import macro_f1
 from tasks.metrics.mcc import mcc
 
@@ -27,6 +27,15 @@ def test_wilsons_interval_is_the_published_one(successes: int, trials: int, low:
     interval = wilson(successes, trials)
     assert interval.value == successes / trials
     assert (interval.low, interval.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+def test_the_items_that_a_ceiling_takes_are_those_from_which_on_wilsons_interval_ends_below_it() -> None:
+    for share, ceiling in ((0.0, 0.05), (0.04, 0.05), (0.1, 0.25)):
+        needed = items_to_stay_below(share, ceiling) or 0
+        assert (wilson(share * needed, needed).high or 1) <= ceiling
+        assert (wilson(share * (needed - 1), needed - 1).high or 0) > ceiling
+    assert items_to_stay_below(0, 0.05) == 73
+    assert items_to_stay_below(0.05, 0.05) is None
 
 
 def test_a_median_lies_within_its_interval_and_ignores_an_outlier() -> None:
