@@ -7,8 +7,10 @@ twice, and no kind reaches into another or into the words around it.
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from tasks.core.needles import needle_search
 
 _IBAN_LENGTHS = (
     "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18"
@@ -74,6 +76,12 @@ def black_out(text: str) -> tuple[str, Counter[str]]:
         if (has_digits or not kind.has_digits) and (not kind.needles or _has_one(kind.needles, text)):
             text = _replace(kind, text, found)
     return text, found
+
+
+def personal_data_search() -> Callable[[Sequence[str]], list[bool]]:
+    """Return a function that tells of every text whether ``black_out`` can find anything in it: a text that it says no to has
+    nothing, one that it says yes to may have."""
+    return needle_search([*_DIGITS, *(needle for kind in KINDS if not kind.has_digits for needle in kind.needles)])
 
 
 def _has_one(needles: tuple[str, ...], text: str) -> bool:

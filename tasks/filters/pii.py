@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from tasks.core.personal_data import black_out
+from tasks.core.personal_data import black_out, personal_data_search
 from tasks.filters.candidate import Candidate
 from tasks.filters.context import FilterContext
 from tasks.filters.interface import PASSED, FilterSettings, Finding, RowFilter
@@ -27,18 +27,18 @@ class PiiSettings(FilterSettings):
 def reject_personal_data(settings: PiiSettings, context: FilterContext) -> RowFilter:
     """Make the filter; its reason is ``pii``, its scores ``pii_`` and the kind: how often each was found."""
     del context
+    in_question = personal_data_search()
 
     def look(candidates: Sequence[Candidate]) -> list[Finding]:
-        return [judge(candidate) for candidate in candidates]
-
-    def judge(candidate: Candidate) -> Finding:
-        found: Counter[str] = Counter()
-        for text in _texts(candidate, settings.look_at):
-            if here := black_out(text)[1]:
-                found.update(here)
-        if not found:
-            return PASSED
-        return Finding("pii", {f"pii_{kind}": float(count) for kind, count in sorted(found.items())})
+        counts: dict[int, Counter[str]] = {}
+        texts = [(place, text) for place, candidate in enumerate(candidates) for text in _texts(candidate, settings.look_at)]
+        for (place, text), likely in zip(texts, in_question([text for _, text in texts]), strict=True):
+            if likely and (here := black_out(text)[1]):
+                counts.setdefault(place, Counter()).update(here)
+        found = [PASSED] * len(candidates)
+        for place, kinds in counts.items():
+            found[place] = Finding("pii", {f"pii_{kind}": float(count) for kind, count in sorted(kinds.items())})
+        return found
 
     return look
 

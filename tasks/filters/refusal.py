@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from tasks.core.needles import needle_search
 from tasks.filters.candidate import Candidate
 from tasks.filters.context import FilterContext
 from tasks.filters.interface import PASSED, FilterSettings, Finding, RowFilter
@@ -28,20 +29,28 @@ def reject_refusals(settings: RefusalSettings, context: FilterContext) -> RowFil
     del context
     refusals, self_identifications = _compiled(REFUSALS), _compiled(SELF_IDENTIFICATIONS)
 
-    def look(candidates: Sequence[Candidate]) -> list[Finding]:
-        return [PASSED if (reason := judge(candidate)) is None else Finding(reason) for candidate in candidates]
+    in_question = needle_search(needle for form in (*REFUSALS, *SELF_IDENTIFICATIONS) for needle in form.needles)
 
-    def judge(candidate: Candidate) -> str | None:
+    def look(candidates: Sequence[Candidate]) -> list[Finding]:
+        found = [PASSED] * len(candidates)
+        starts = [(place, start) for place, candidate in enumerate(candidates) for start in starts_of(candidate)]
+        for (place, start), likely in zip(starts, in_question([start for _, start in starts]), strict=True):
+            if likely and found[place] is PASSED and (reason := judge(start)) is not None:
+                found[place] = Finding(reason)
+        return found
+
+    def starts_of(candidate: Candidate) -> list[str]:
         if TASK_TYPES[candidate.task].is_closed:
-            return None
+            return []
         texts = [candidate.completion] if "answer" in settings.look_at else []
         texts += [candidate.reasoning] if "reasoning" in settings.look_at and candidate.reasoning else []
-        for text in texts:
-            start = text[:_LOOKED_AT].lower().replace("\u2019", "'")
-            if _is_said(refusals, start):
-                return "refusal"
-            if settings.self_identification and _is_said(self_identifications, start):
-                return "self_identification"
+        return [text[:_LOOKED_AT].lower().replace("\u2019", "'") for text in texts]
+
+    def judge(start: str) -> str | None:
+        if _is_said(refusals, start):
+            return "refusal"
+        if settings.self_identification and _is_said(self_identifications, start):
+            return "self_identification"
         return None
 
     return look
