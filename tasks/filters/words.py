@@ -88,19 +88,27 @@ def _normalised(text: str) -> str:
 
 def _hash_piece(texts: Sequence[str], sizes: np.ndarray, marks: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the hashes of the words of some texts, and how many words every text has."""
-    codes = np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds = np.take(_kinds(marks), codes, mode="clip")
+    codes, kinds = _characters("\n".join([*texts, ""]), marks)
     letter = kinds == _LETTER
-    alone = kinds == _ALONE
-    begins = alone.copy()
+    begins = kinds == _ALONE
     begins[0] |= letter[0]
     begins[1:] |= letter[1:] & ~letter[:-1]
-    ends = alone  # the place of a word's last character; every text ends with a separator
-    ends[:-1] |= letter[:-1] & ~letter[1:]
-    starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
-    hashes = mix(_weighted_sums(codes, starts, stops))
+    starts = np.flatnonzero(begins)
+    powers, inverses = _powers(len(codes))
+    # A word's sum runs on to where the next one begins: what is between them weighs nothing.
+    weights = np.multiply(codes * (kinds != _SEPARATOR), powers[: len(codes)], dtype=np.uint64)
+    hashes = mix(np.add.reduceat(weights, starts) * inverses[starts])
     bounds = np.searchsorted(starts, np.concatenate([[0], np.cumsum(sizes)]))
     return hashes, np.diff(bounds)
+
+
+def _characters(text: str, marks: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the code of every character, unsigned integers [characters], and what it is, uint8 [characters]."""
+    if text.isascii():  # most are, and a byte a character is looked up several times as fast
+        raw = text.encode()
+        return np.frombuffer(raw, np.uint8), np.frombuffer(raw.translate(_ascii_kinds(marks)), np.uint8)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return codes, np.take(_kinds(marks), codes, mode="clip")
 
 
 def _weighted_sums(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
@@ -125,6 +133,12 @@ def _kinds(marks: bool) -> np.ndarray:
         block = kinds[first : last + 1]
         block[block == _LETTER] = _ALONE
     return kinds
+
+
+@lru_cache(maxsize=2)
+def _ascii_kinds(marks: bool) -> bytes:
+    """Return what every byte is, as a table for ``bytes.translate``; only the first 128 are characters of ASCII."""
+    return _kinds(marks)[:256].tobytes()
 
 
 _tables: list[np.ndarray] = []
