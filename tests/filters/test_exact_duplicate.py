@@ -24,7 +24,7 @@ def test_a_better_score_counts_more_than_a_lower_id() -> None:
 
 def test_case_and_white_space_do_not_tell_two_rows_apart() -> None:
     shouted = replace(
-        CHAT, messages=[{"role": "user", "content": " IS a\nstill  hot?"}], completion="yes,  while it RUNS. ", id="c"
+        CHAT, messages=[{"role": "user", "content": " IS a\nstill  hot?"}], completion="yes,\t while it\x1fRUNS. ", id="c"
     )
 
     assert rejected("exact_duplicate", Rows([CHAT, shouted])) == [1]
