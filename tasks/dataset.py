@@ -27,7 +27,7 @@ from tasks.curating.summary import summarise
 from tasks.curating.verdicts import Verdicts
 from tasks.curating.writing import write_rows
 from tasks.filters import ROW_FILTERS, SET_FILTERS, FilterContext
-from tasks.filters.decontamination.tally import count_contamination
+from tasks.filters.decontamination.tally import LOOKED_AT, count_contamination
 from tasks.filters.interface import FilterKind
 from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.filters.settings import FiltersSettings
@@ -117,11 +117,15 @@ def curate(
         if not settings.allow_vanished_labels:
             require_all_labels(answers, figures, verdicts)
         pii = settings.filters.pii
-        write_rows(answers, verdicts, draft.path, _with_personal_data(verdicts, pii.mode), pii.look_at)
+        redacted = _with_personal_data(verdicts, pii.mode)
+        write_rows(answers, verdicts, draft.path, redacted, pii.look_at)
         draft.summary = summarise(answers, row_steps + set_steps, context.labels, figures, verdicts)
         file = draft.path / answers.table.file
         draft.summary["contamination"] = count_contamination(
-            context.test_prompts(), lambda: read_table(file, EXAMPLES), draft.counts["kept"]
+            context.test_prompts(),
+            lambda: read_table(file, EXAMPLES, list(LOOKED_AT)),
+            draft.counts["kept"],
+            are_clean=settings.filters.decontamination.leaves_nothing and not redacted.any(),
         )
         draft.summary[LOGPROBS] = _logprob_settings(generations)
         if scores is not None:

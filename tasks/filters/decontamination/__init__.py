@@ -35,6 +35,16 @@ class DecontaminationSettings(FilterSettings):
     evaluation_sets: dict[str, EvaluationSetSettings] = Field(default={})
     """Further sets by name, such as public benchmarks, whose prompts must not be repeated either."""
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether the filter drops whatever ``count_contamination``, which knows the test split only, would count."""
+        return (
+            self.mode == "drop"
+            and not self.evaluation_sets
+            and (self.ngram_words, self.max_template_share) == (NGRAM_WORDS, MAX_TEMPLATE_SHARE)
+            and self.max_coverage <= MAX_COVERAGE
+        )
+
     def identity(self) -> dict[str, Any]:
         """Return the settings with the evaluation sets' contents in the place of their sources."""
         return {**super().identity(), "evaluation_sets": {name: each.identity() for name, each in self.evaluation_sets.items()}}

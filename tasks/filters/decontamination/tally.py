@@ -10,6 +10,8 @@ from tasks.core.records import Example, Prompt
 from tasks.filters.decontamination.index import HeldOut, HeldOutIndex, needs_sample
 
 TEST = "test"
+LOOKED_AT = ("id", "text", "messages", "completion")
+"""The fields of a row of a dataset that ``count_contamination`` needs."""
 NGRAM_WORDS = 8
 MAX_COVERAGE = 0.5
 MAX_TEMPLATE_SHARE = 0.05
@@ -89,13 +91,17 @@ def joined_prompt(text: str | None, messages: Sequence[Any]) -> str:
     return text if text is not None else "\n".join(message["content"] for message in messages)
 
 
-def count_contamination(tests: Iterable[Prompt], examples: Callable[[], Iterable[Example]], rows: int) -> dict[str, Any]:
+def count_contamination(
+    tests: Iterable[Prompt], examples: Callable[[], Iterable[Example]], rows: int, are_clean: bool = False
+) -> dict[str, Any]:
     """Say how many test prompts the rows of a dataset repeat, with the defaults of the ``decontamination`` filter.
 
     Args:
         tests: The prompts that models are tested on.
-        examples: Streams the rows that the student is trained on.
+        examples: Streams the rows that the student is trained on; of each, ``LOOKED_AT``.
         rows: How many there are.
+        are_clean: The filter, with its defaults, has kept just these rows. They are looked at again only where what it took for
+            the template depends on the rows that it saw, which were more.
 
     Returns:
         What ``ContaminationTally.summary`` returns.
@@ -104,6 +110,8 @@ def count_contamination(tests: Iterable[Prompt], examples: Callable[[], Iterable
     if needs_sample(items, MAX_TEMPLATE_SHARE):
         some = set(sampled_rows(rows).tolist())
         sample = [joined_prompt(row["text"], row["messages"]) for place, row in enumerate(examples()) if place in some]
+    elif are_clean:
+        examples = tuple
     tally = ContaminationTally(HeldOutIndex(items, NGRAM_WORDS, MAX_TEMPLATE_SHARE, sample), MAX_COVERAGE)
     batch: list[Example] = []
     for example in examples():

@@ -77,3 +77,20 @@ def test_an_evaluation_set_is_known_by_its_content_and_not_by_its_place(tmp_path
     )
 
     assert first == second != third
+
+
+@pytest.mark.parametrize(
+    ("settings", "clean"),
+    [
+        ({}, True),
+        ({"max_coverage": 0.3}, True),
+        ({"mode": "annotate"}, False),
+        ({"max_coverage": 0.6}, False),
+        ({"ngram_words": 13}, False),
+        ({"evaluation_sets": {"robes": {"sources": ["robes.jsonl"]}}}, False),
+    ],
+)
+def test_a_dataset_need_not_be_looked_through_again_if_what_its_check_would_find_was_dropped(
+    settings: dict[str, Any], clean: bool
+) -> None:
+    assert DecontaminationSettings.model_validate(settings).leaves_nothing == clean

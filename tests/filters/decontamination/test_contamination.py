@@ -141,3 +141,12 @@ def test_one_test_prompt_shares_its_template_with_the_training_rows_and_nothing_
     assert count_contamination([test], lambda: examples, 50)["rows"] == 0
     examples[7]["text"] = test["text"]
     assert count_contamination([test], lambda: examples, 50)["rows"] == 1
+
+
+def test_rows_that_the_filter_has_kept_are_looked_at_again_only_where_their_prompts_tell_the_template() -> None:
+    tests: list[Any] = [{"id": f"t{number}", "text": f"{QUESTION} {number}", "messages": []} for number in range(60)]
+    row: Any = {"id": "e", "text": f"{QUESTION} 7", "messages": [], "completion": "7"}
+
+    assert count_contamination(tests, lambda: [row], 1, are_clean=True)["rows"] == 0
+    assert count_contamination(tests, lambda: [row], 1)["rows"] == 1
+    assert count_contamination(tests[:9], lambda: [row], 1, are_clean=True)["rows"] == 1
