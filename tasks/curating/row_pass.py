@@ -1,7 +1,7 @@
 """The first pass: every row before every row filter, and the few bytes of each row that are remembered."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from tasks.curating.candidates import COLUMNS, candidates_of
 from tasks.curating.step import Step
 from tasks.curating.verdicts import Verdicts
 from tasks.filters import Candidate, FilterContext
+from tasks.filters.interface import PASSED
 from tasks.task_types import TASK_TYPES
 
 NO_LABEL = -1
@@ -57,9 +58,10 @@ def look_at_rows(answers: Answers, steps: Sequence[Step], context: FilterContext
         for step in steps:
             with step.timed():
                 findings = step.look(candidates)
-            verdicts.note(step, [finding.reason for finding in findings])
-            for row, finding in zip(scores, findings, strict=True):
-                row.update(finding.scores)
+            found = {place: finding for place, finding in enumerate(findings) if finding is not PASSED}
+            verdicts.note(step, {place: finding.reason for place, finding in found.items() if finding.reason is not None})
+            for place, finding in found.items():
+                scores[place].update(finding.scores)
         verdicts.scores.append(scores)
         for name, values in _remembered(candidates, context, figures).items():
             chunks[name].append(values)
@@ -82,14 +84,16 @@ def _remembered(candidates: Sequence[Candidate], context: FilterContext, figures
     return {
         "lengths": np.array([len(candidate.completion) for candidate in candidates], np.int32),
         "labels": np.array(labels, np.int32),
-        "splits": _codes(candidates, lambda candidate: candidate.split, figures.names["splits"]),
-        "tasks": _codes(candidates, lambda candidate: candidate.task, figures.names["tasks"]),
+        "splits": _codes([candidate.split for candidate in candidates], figures.names["splits"]),
+        "tasks": _codes([candidate.task for candidate in candidates], figures.names["tasks"]),
         "prompts": np.frombuffer(b"".join(map(_prompt_digest, candidates)), np.uint64),
     }
 
 
-def _codes(candidates: Sequence[Candidate], value: Callable[[Candidate], str], names: dict[str, int]) -> np.ndarray:
-    return np.array([_code(names, value(candidate)) for candidate in candidates], np.int32)
+def _codes(values: Sequence[str], names: dict[str, int]) -> np.ndarray:
+    for value in dict.fromkeys(values):
+        _code(names, value)
+    return np.array([names[value] for value in values], np.int32)
 
 
 def _code(names: dict[str, int], value: str) -> int:

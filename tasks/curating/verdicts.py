@@ -1,6 +1,6 @@
 """What was found out about every row: the reasons that filters gave against it, its scores, and whether it is kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,13 @@ class Verdicts:
         self._rows += count
         return self._batches[-1]
 
-    def note(self, step: Step, reasons: Sequence[str | None]) -> None:
-        """Write down what a row filter found about the batch that was begun last."""
+    def note(self, step: Step, reasons: Mapping[int, str]) -> None:
+        """Write down what a row filter found about the batch that was begun last: the reasons against rows, by their places."""
         mask = self._batches[-1]
         start = self._rows - len(mask)
         places: dict[str, list[int]] = {}
-        for place, reason in enumerate(reasons):
-            if reason is not None:
-                places.setdefault(reason, []).append(place)
+        for place, reason in reasons.items():
+            places.setdefault(reason, []).append(place)
         for reason, where in places.items():
             numbers = np.asarray(where, np.int64)
             self._pending.setdefault((step.name, reason), []).append((numbers + start).astype(np.uint32))
