@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.core.records import Message, Prompt, Split
 from tasks.metrics.answers import normalise_label
-from tasks.sources.references import read_references, written_number
+from tasks.sources.references import is_printed_list, read_references, written_number
 from tasks.sources.row import SourceRow
 from tasks.sources.settings import PromptsSettings
 from tasks.task_types import TASK_TYPES
@@ -30,7 +30,7 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
     Returns:
         The prompt, its id empty when it is yet to be derived; or the row's own problem, or one of not_selected, unknown_task,
         missing_field, unknown_role, no_user_turn, empty_prompt, over_long_prompt, not_a_number, bad_reference,
-        missing_reference, reference_not_in_labels, missing_id.
+        list_as_text, missing_reference, reference_not_in_labels, missing_id.
     """
     if row.problem:
         return row.problem
@@ -49,7 +49,10 @@ def row_prompt(row: SourceRow, split: Split, settings: PromptsSettings) -> Promp
         return "empty_prompt"
     if len(content) > settings.max_prompt_characters:
         return "over_long_prompt"
-    references = read_references(row.values.get(settings.reference_field)) if settings.reference_field else []
+    given = row.values.get(settings.reference_field) if settings.reference_field else None
+    if row.source.endswith(".csv") and is_printed_list(given):
+        return "list_as_text"
+    references = read_references(given)
     if isinstance(references, str):
         return references
     references = references or ([answered] if answered else [])

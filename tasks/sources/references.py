@@ -1,8 +1,11 @@
 """The accepted answers that a row's field holds: one, or a list of them."""
 
+import re
 from decimal import Decimal
 from math import isfinite
 from typing import Any
+
+_PRINTED_LIST = re.compile(r"\[(?:'.*|\".*')\]", re.DOTALL)
 
 
 def read_references(value: Any) -> list[str] | str:
@@ -27,6 +30,11 @@ def read_references(value: Any) -> list[str] | str:
         if text := (item.strip() if isinstance(item, str) else written_number(item)):
             texts[text] = None
     return list(texts)
+
+
+def is_printed_list(text: Any) -> bool:
+    """Return whether a field is a list of texts as Python prints it, which lists become when a table is saved as CSV."""
+    return isinstance(text, str) and _PRINTED_LIST.fullmatch(text.strip()) is not None
 
 
 def written_number(number: float | Decimal) -> str:

@@ -14,6 +14,7 @@ from tasks.task_types import TASK_TYPES
 USER, ASSISTANT = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": " 4 "}
 HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 NAN = float("nan")
+CSV = PromptsSettings(train=("a.csv",), reference_field="answer")
 
 
 def converted(values: dict[str, Any], split: Split = "train", **settings: Any) -> Prompt | str:
@@ -115,6 +116,7 @@ def test_rows_that_are_left_out_or_unreadable_say_so() -> None:
         (Decimal("1.50"), ["1.5"]),
         (-1e20, ["-1e+20"]),
         ([], []),
+        ("['a', 'b']", ["['a', 'b']"]),
     ],
 )
 def test_all_accepted_answers_are_kept_in_their_order(given: Any, references: list[str]) -> None:
@@ -134,6 +136,17 @@ def test_all_accepted_answers_are_kept_in_their_order(given: Any, references: li
 )
 def test_what_has_no_one_way_to_be_written_is_no_reference(given: Any, reason: str) -> None:
     assert converted({"prompt": "a", "answer": given}) == reason
+
+
+@pytest.mark.parametrize("text", ["['Paris', \"l'Isle\"]", " ['Paris'\n 'Lutetia'] ", "[\"l'Isle\", 'Paris']"])
+def test_a_list_that_a_csv_file_has_as_python_prints_it_is_no_reference(text: str) -> None:
+    assert row_prompt(SourceRow("a.csv", 2, {"prompt": "a", "answer": text}), "train", CSV) == "list_as_text"
+
+
+@pytest.mark.parametrize("text", ["[0, 1)", '["Paris"]', "['a'] and more"])
+def test_other_brackets_are_text_in_a_csv_file_too(text: str) -> None:
+    made = row_prompt(SourceRow("a.csv", 2, {"prompt": "a", "answer": text}), "train", CSV)
+    assert isinstance(made, dict) and made["references"] == [text]
 
 
 def test_a_conversation_may_be_tested_without_a_reference() -> None:
