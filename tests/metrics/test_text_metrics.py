@@ -55,3 +55,16 @@ def test_rouge_is_that_of_the_package_with_a_sentence_a_line() -> None:
 def test_of_several_summaries_the_closest_by_rouge_lsum_decides_all_three() -> None:
     near, far = "The still was heated.", "Copper."
     assert rouge("A still was heated.", [far, near]) == rouge("A still was heated.", [near])
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "other"),
+    [
+        ("今天天气很好。我们去公园。", "今天天气很好。我们去散步。", "股票下跌了百分之三。"),
+        ("Сегодня очень жарко.", "Сегодня жарко.", "Акции упали на три процента."),
+        ("आज बहुत गर्मी है", "आज गर्मी है", "शेयर गिर गए"),
+    ],
+)
+def test_rouge_tells_summaries_apart_in_any_script(said: str, wanted: str, other: str) -> None:
+    assert rouge(wanted, [wanted]) == {"rouge1": 1, "rouge2": 1, "rougeLsum": 1}
+    assert rouge(said, [wanted])["rougeLsum"] > 0.7 > 0.2 > rouge(other, [wanted])["rougeLsum"]
