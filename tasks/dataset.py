@@ -33,7 +33,7 @@ from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.filters.settings import FiltersSettings
 from tasks.judging.scoring import judge_scores
 
-STAGE = Stage("dataset", version=5)
+STAGE = Stage("dataset", version=6)
 
 
 class DatasetSettings(Section):
