@@ -112,14 +112,15 @@ def curate(
         figures = look_at_rows(answers, row_steps, context, verdicts)
         look_at_sets(answers, set_steps, figures, verdicts, scratch)
         draft.counts = count_kept(figures, verdicts)
-        require_kept_share(answers, row_steps + set_steps, figures, verdicts, settings.min_keep_ratio)
-        require_examples(answers, figures, verdicts, settings.min_examples)
+        steps = row_steps + set_steps
+        require_kept_share(answers, steps, figures, verdicts, settings.min_keep_ratio)
+        require_examples(answers, steps, figures, verdicts, settings.min_examples)
         if not settings.allow_vanished_labels:
-            require_all_labels(answers, figures, verdicts)
+            require_all_labels(answers, steps, figures, verdicts)
         pii = settings.filters.pii
         redacted = _with_personal_data(verdicts, pii.mode)
         write_rows(answers, verdicts, draft.path, redacted, pii.look_at)
-        draft.summary = summarise(answers, row_steps + set_steps, context.labels, figures, verdicts)
+        draft.summary = summarise(answers, steps, context.labels, figures, verdicts)
         file = draft.path / answers.table.file
         draft.summary["contamination"] = count_contamination(
             context.test_prompts(),

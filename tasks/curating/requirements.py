@@ -1,6 +1,6 @@
 """What a dataset must have to be worth a training. What was found is in the message, for nothing of it is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from tasks.core.errors import DataError
 from tasks.curating.answers import Answers
 from tasks.curating.row_pass import RowFigures
 from tasks.curating.step import Step
-from tasks.curating.summary import count_labels, count_reasons, pick_examples
+from tasks.curating.summary import count_labels, pick_examples
 from tasks.curating.verdicts import Verdicts
 from tasks.task_types import TASK_TYPES
 
@@ -45,16 +45,19 @@ def require_kept_share(
     if passed < min_keep_ratio * total:
         raise DataError(
             f"only {passed} of {total} answers passed the filters, fewer than dataset.min_keep_ratio = {min_keep_ratio} "
-            f"asks for; {_what_was_found(answers, verdicts)}. "
+            f"asks for; {_why_rejected(answers, steps, verdicts)}. "
             "Mend the prompts or the teacher, set a filter to annotate, or lower the ratio"
         )
 
 
-def require_examples(answers: Answers, figures: RowFigures, verdicts: Verdicts, min_examples: int | None) -> None:
+def require_examples(
+    answers: Answers, steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts, min_examples: int | None
+) -> None:
     """Refuse a dataset with too few rows to train on.
 
     Args:
         answers: All rows.
+        steps: The filters that looked at them.
         figures: What is remembered of them.
         verdicts: What was found out about them.
         min_examples: Fewest training rows; None: as many as the kinds of task that are there need.
@@ -68,12 +71,12 @@ def require_examples(answers: Answers, figures: RowFigures, verdicts: Verdicts, 
     if found < wanted:
         raise DataError(
             f"{found} rows are left for training, fewer than the {wanted} that dataset.min_examples asks for"
-            f"{' (what is usual for the task)' if min_examples is None else ''}; {_what_was_found(answers, verdicts)}. "
+            f"{' (what is usual for the task)' if min_examples is None else ''}; {_why_rejected(answers, steps, verdicts)}. "
             "Give more prompts, reject less, or set dataset.min_examples lower"
         )
 
 
-def require_all_labels(answers: Answers, figures: RowFigures, verdicts: Verdicts) -> None:
+def require_all_labels(answers: Answers, steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts) -> None:
     """Refuse a dataset that has lost a class: a student never gives a label that it has not seen.
 
     Raises:
@@ -82,10 +85,13 @@ def require_all_labels(answers: Answers, figures: RowFigures, verdicts: Verdicts
     before = figures.gold_labels | set(figures.names["labels"])
     if vanished := sorted(before - set(count_labels(figures, verdicts.kept))):
         shown = ", ".join(map(repr, vanished[:10])) + (f" and {len(vanished) - 10} more" if len(vanished) > 10 else "")
+        lost = np.isin(figures.labels, [code for name, code in figures.names["labels"].items() if name in vanished])
+        why = (
+            f"of {lost.sum()} such answers {_why_rejected(answers, steps, verdicts, lost)}" if lost.any() else "no answer says so"
+        )
         raise DataError(
-            f"no row is kept whose answer is {shown}, though the answers or references have that; "
-            f"{_what_was_found(answers, verdicts)}. Give the teacher more prompts of it, reject less, or set "
-            "dataset.allow_vanished_labels: true"
+            f"no row is kept whose answer is {shown}, though the answers or references have that; {why}. Give the teacher more "
+            "prompts of it, reject less, or set dataset.allow_vanished_labels: true"
         )
 
 
@@ -103,15 +109,29 @@ def _blameless(steps: Sequence[Step], figures: RowFigures, verdicts: Verdicts) -
     return int(good.sum())
 
 
-def _what_was_found(answers: Answers, verdicts: Verdicts) -> str:
-    found = count_reasons(verdicts)
+def _why_rejected(answers: Answers, steps: Sequence[Step], verdicts: Verdicts, among: np.ndarray | None = None) -> str:
+    """Return how many rows were rejected for which reason; what filters that only annotate found rejected none.
+
+    Args:
+        answers: All rows.
+        steps: The filters that looked at them.
+        verdicts: What was found out about them.
+        among: bool [rows]: which of them are told of; None: all.
+    """
+    dropping = {step.name for step in steps if step.mode == "drop"}
+    chosen = np.ones(len(verdicts.kept), bool) if among is None else among
+    found = {
+        reason: int(chosen[numbers].sum())
+        for name, reason, numbers in verdicts.reasons()
+        if name in dropping and chosen[numbers].any()
+    }
     if not found:
-        return "no filter found anything"
-    examples = pick_examples(answers, verdicts, each=1)[:_EXAMPLES]
-    return f"reasons: {found}; for example {' and '.join(map(_quoted, examples))}" if examples else f"reasons: {found}"
+        return "no filter rejected any"
+    examples = pick_examples(answers, verdicts, each=1, among=chosen)[:_EXAMPLES]
+    return f"rejected for: {found}; for example {' and '.join(_quoted(example, found) for example in examples)}"
 
 
-def _quoted(example: dict[str, Any]) -> str:
+def _quoted(example: dict[str, Any], reasons: Container[str]) -> str:
     answer = example["completion"]
     shown = answer if len(answer) <= _SHOWN_CHARACTERS else f"{answer[:_SHOWN_CHARACTERS]}..."
-    return f"{shown!r} ({', '.join(example['reasons'])})"
+    return f"{shown!r} ({', '.join(reason for reason in example['reasons'] if reason in reasons)})"

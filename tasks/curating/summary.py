@@ -62,18 +62,20 @@ def _unseen(labels: Sequence[str], figures: RowFigures, verdicts: Verdicts) -> l
     return [label for label in labels if read_label(label, labels) not in seen]
 
 
-def pick_examples(answers: Answers, verdicts: Verdicts, each: int) -> list[dict[str, Any]]:
+def pick_examples(answers: Answers, verdicts: Verdicts, each: int, among: np.ndarray | None = None) -> list[dict[str, Any]]:
     """Return a few rejected rows of every reason, with personal data blacked out.
 
     Args:
         answers: All rows.
         verdicts: What was found out about them.
         each: Rows a reason, drawn with a fixed seed.
+        among: bool [rows]: which of them they are taken from; None: all.
     """
+    rejected_rows = ~verdicts.kept if among is None else ~verdicts.kept & among
     random = np.random.default_rng(_SEED)
     chosen = np.zeros(len(verdicts.kept), bool)
     for _, _, numbers in verdicts.reasons():
-        rejected = numbers[~verdicts.kept[numbers]]
+        rejected = numbers[rejected_rows[numbers]]
         chosen[random.choice(rejected, min(each, len(rejected)), replace=False)] = True
     examples: list[dict[str, Any]] = []
     start = 0
