@@ -181,7 +181,7 @@ def test_a_row_that_fails_counts_as_wrong_also_where_nothing_would_be_right(tmp_
 def test_an_endpoint_that_fails_too_many_rows_ends_the_evaluation(tmp_path: Path, scripted: ScriptedEndpoint, act: Act) -> None:
     broken = {f"still {number}" for number in range(5)}
     scripted.act = lambda call: act if call.prompt in broken else Act()
-    with pytest.raises(StageFailedError, match=r"answered 7 of 12 .*, wanted a share of 70%"):
+    with pytest.raises(StageFailedError, match=r"answered 7 of 12 .*, wanted a share of 70 %"):
         run_test(tmp_path / "store", labelled(12), scripted)
 
     assert run_test(tmp_path / "store", labelled(12), scripted, min_endpoint_success_ratio=0.5).counts["failed"] == 5

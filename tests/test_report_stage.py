@@ -57,7 +57,7 @@ def test_models_that_run_here_are_compared_in_every_respect(tmp_path: Path) -> N
 
     assert report.retained.value == pytest.approx(30 / 40)
     assert report.gap_closed.value == pytest.approx(20 / 30)
-    assert report.verdict == "hold" and report.reason.startswith("quality: CLASSIFICATION: 75.0%")
+    assert report.verdict == "hold" and report.reason.startswith("quality: CLASSIFICATION: 75.0 %")
     changes = {row.figure: row.change for row in report.case_study}
     values = {figure: round(change.value, 6) for figure, change in changes.items() if change is not None}
     assert values == {"latency": 0.75, "memory": 0.5, "accuracy kept": 0.75, "cost": 0.75, "concurrent users": 4.0}
@@ -89,7 +89,7 @@ def test_the_memory_saved_is_of_what_serving_needs_and_not_of_what_an_engine_too
     assert large.total_bytes == (810 << 30) + 64 * 4096 * 516_096  # 126 GiB of keys and values
     assert change is not None and change.value == pytest.approx(1 - (15 + 32) / (810 + 126))
     condition = next(condition for condition in report.conditions if condition.name == "memory saved")
-    assert (condition.outcome, condition.found) == ("pass", "95.0%")
+    assert (condition.outcome, condition.found) == ("pass", "95.0 %")
     assert condition.wanted == "at least 90 % of the memory that the teacher needs to serve"
 
 

@@ -15,6 +15,8 @@ from tasks.comparing.settings import ReportSettings
 from tasks.metrics.intervals import NOTHING, Interval, items_to_stay_below
 from tasks.metrics.non_inferiority import Outcome, judge_retained
 from tasks.metrics.score_intervals import difference_interval
+from tasks.renderers.charts.scales import Written
+from tasks.renderers.formats import bounds, points, share
 from tasks.renderers.schema import Condition, Preference, TaskReport, Verdict
 from tasks.task_types import TASK_TYPES
 
@@ -52,10 +54,10 @@ def judge_student(
             conditions.append(_form(task, by_task[task.task], flaw, ceiling))
     if settings.min_speed_up is not None:
         wanted = f"at least {settings.min_speed_up:g} times as fast as the teacher"
-        conditions.append(_floor("speed-up", wanted, settings.min_speed_up, saved["speed_up"], "{:.2f}"))
+        conditions.append(_floor("speed-up", wanted, settings.min_speed_up, saved["speed_up"], _factor))
     if settings.min_memory_saving is not None:
         wanted = f"at least {_percent(settings.min_memory_saving)} of the memory that the teacher needs to serve"
-        conditions.append(_floor("memory saved", wanted, settings.min_memory_saving, saved["memory"], "{:.1%}"))
+        conditions.append(_floor("memory saved", wanted, settings.min_memory_saving, saved["memory"], share))
     return conditions
 
 
@@ -87,7 +89,7 @@ def _quality(task: TaskReport, scored: Items, min_retained: float) -> Condition:
         return Condition(name=name, wanted=wanted, found="nothing", outcome=outcome, reason=reason)
     if task.required_items is not None:
         reason += f"; with scores like these about {task.required_items:,} items would tell, four times in five"
-    return Condition(name=name, wanted=wanted, found=_shown(task.retained, "{:.1%}"), outcome=outcome, reason=reason)
+    return Condition(name=name, wanted=wanted, found=_shown(task.retained, share), outcome=outcome, reason=reason)
 
 
 def _likeness(task: TaskReport, floor: float) -> Condition:
@@ -97,7 +99,7 @@ def _likeness(task: TaskReport, floor: float) -> Condition:
         reason = "the teacher has no valid answer to any test prompt; mend the teacher first"
         return Condition(name=name, wanted=wanted, found="nothing", outcome="inconclusive", reason=reason)
     found = task.likeness[LIKENESS]["student"]
-    condition = _judged(name, wanted, _above(found, floor), _shown(found, "{:.1%}"))
+    condition = _judged(name, wanted, _above(found, floor), _shown(found, share))
     if condition.outcome == "pass":
         return condition
     reason = f"{condition.reason}; answers in other words may be as good: name a judge (judge.by), or give references"
@@ -110,7 +112,7 @@ def _preferred(task: str, preference: Preference, margin: float) -> Condition:
         f"preference: {task}",
         f"a win rate of at least {_percent(limit)} against the teacher",
         _above(preference.win_rate, limit),
-        _shown(preference.win_rate, "{:.1%}"),
+        _shown(preference.win_rate, share),
     )
 
 
@@ -120,7 +122,7 @@ def _form(task: TaskReport, items: Items, flaw: Flaw, ceiling: float) -> Conditi
     teachers: Interval = getattr(task.rates["teacher"], flaw)
     if teachers.value <= ceiling:
         rate: Interval = getattr(task.rates["student"], flaw)
-        condition = _judged(name, f"at most {_percent(ceiling)}", _below(rate, ceiling), _shown(rate, "{:.1%}"))
+        condition = _judged(name, f"at most {_percent(ceiling)}", _below(rate, ceiling), _shown(rate, share))
         needed = items_to_stay_below(rate.value, ceiling) if condition.outcome == "inconclusive" else None
         if needed is None:
             return condition
@@ -128,10 +130,10 @@ def _form(task: TaskReport, items: Items, flaw: Flaw, ceiling: float) -> Conditi
         return condition.model_copy(update={"reason": reason})
     excess = difference_interval(items.flaws["student"][flaw], items.flaws["teacher"][flaw])
     wanted = f"at most {_percent(ceiling)} of all answers more than the teacher's {_percent(teachers.value)}"
-    return _judged(name, wanted, _below(excess, ceiling), _shown(excess, "{:+.1%}"))
+    return _judged(name, wanted, _below(excess, ceiling), _shown(excess, points))
 
 
-def _floor(name: str, wanted: str, floor: float, found: Interval | None, form: str) -> Condition:
+def _floor(name: str, wanted: str, floor: float, found: Interval | None, form: Written) -> Condition:
     if found is None:
         reason = "the teacher runs behind an endpoint, on a machine that nobody sees; leave the setting empty"
         return Condition(name=name, wanted=wanted, found="unknown", outcome="inconclusive", reason=reason)
@@ -158,12 +160,14 @@ def _ends(interval: Interval) -> tuple[float, float]:
     return interval.value if low is None else low, interval.value if high is None else high
 
 
-def _shown(interval: Interval, form: str) -> str:
-    value = form.format(interval.value)
-    if interval.low is None or interval.high is None:
-        return value
-    return f"{value} (95 % interval {form.format(interval.low)} to {form.format(interval.high)})"
+def _shown(interval: Interval, form: Written) -> str:
+    within = bounds(interval, form)
+    return f"{form(interval.value)} (95 % interval {within})" if within else form(interval.value)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _factor(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.3g} %"

@@ -36,7 +36,8 @@ def judge_caveats(preferences: Mapping[Opponent, Mapping[str, Preferences]], tea
             if found.consistent < _LEAST_CONSISTENT:
                 yield (
                     f"With the answers of student and {opponent} in the other order the judge decides otherwise in "
-                    f"{1 - found.consistent:.0%} of the {task} items, which are ties then: it hardly tells the two apart."
+                    f"{100 * (1 - found.consistent):.0f} % of the {task} items, which are ties then: it hardly tells the two "
+                    "apart."
                 )
 
 

@@ -13,12 +13,12 @@ _LARGEST_SHARE = 1.5
 
 def share(value: float) -> str:
     """Return a share as a percentage."""
-    return f"{value:.1%}".replace("-0.0%", "0.0%")
+    return f"{100 * value:.1f} %".replace("-0.0 %", "0.0 %")
 
 
 def whole_share(value: float) -> str:
     """Return a share as a percentage without decimals, for axes and round figures."""
-    return f"{value:.0%}"
+    return f"{100 * value:.0f} %"
 
 
 def points(value: float) -> str:

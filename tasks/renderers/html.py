@@ -75,12 +75,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {module.__name__.rpartition(".")[2]: module for module in _FACTS}
-    environment.filters |= {"words": words, "json": _json}
+    environment.filters |= {"words": words, "json": _json, "unbroken": _unbroken}
     return environment
 
 
 def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _unbroken(text: str) -> str:
+    """Return a text in which no line ends between a number and its percent sign."""
+    return text.replace(" %", "\u00a0%")
 
 
 def _json(value: Any) -> str:

@@ -33,7 +33,7 @@ def render_markdown(report: Report) -> str:
     parts = [
         f"# {_text(report.name)}: {VERDICTS[report.verdict]}",
         f"{ADVICE[report.verdict]} {_text(reason(report))}",
-        f"{report.items:,} test items, the same for all models; in brackets are 95% intervals.",
+        f"{report.items:,} test items, the same for all models; in brackets are 95 % intervals.",
         *(f"> **Note:** {_text(caveat)}" for caveat in report.caveats),
         _table(conditions_table(report)),
         _table(case_study_table(report)),

@@ -158,7 +158,7 @@ def _check(findings: dict[str, Any], total: int, settings: TrainingSettings) -> 
         raise DataError(
             f"{unusable} of {total} rows cannot be trained on by {settings.method} ({json.dumps(findings['set_aside'])}), "
             f"{findings['rows']['train']} are left for training; student.training.max_unusable_ratio allows "
-            f"{settings.max_unusable_ratio:.0%}. no_logprobs: ask for generations.logprobs; other_tokens: the answer is not what "
-            "the teacher's tokens say, in the student's tokenizer; reasoning_not_trained_on: set train_on to "
+            f"{100 * settings.max_unusable_ratio:.0f} %. no_logprobs: ask for generations.logprobs; other_tokens: the answer is "
+            "not what the teacher's tokens say, in the student's tokenizer; reasoning_not_trained_on: set train_on to "
             "reasoning_and_answer; too_long: raise max_length_tokens, or set over_long_rows to truncate"
         )

@@ -40,7 +40,7 @@ def test_a_student_is_promoted_held_or_undecided_by_the_whole_interval(student: 
 
     decided, reason = conclude(conditions)
     assert decided == verdict
-    assert f"{student / 360:.1%}" in reason and "at least 92 % of the teacher's accuracy" in reason
+    assert f"{100 * student / 360:.1f} %" in reason and "at least 92 % of the teacher's accuracy" in reason
 
 
 def test_an_undecided_condition_says_how_many_items_would_tell() -> None:
@@ -68,7 +68,7 @@ def test_answers_that_are_none_of_the_kind_hold_a_student_back() -> None:
     condition = found(gate(items), "invalid answers: MATH")
 
     assert condition.outcome == "fail"
-    assert condition.found.startswith("15.0% (95 % interval")
+    assert condition.found.startswith("15.0 % (95 % interval")
 
 
 def test_a_ceiling_is_told_by_the_interval_and_not_by_the_point() -> None:
@@ -139,7 +139,7 @@ def test_conversations_without_references_and_judge_are_decided_by_their_likenes
     assert "quality: CONVERSATION" not in {condition.name for condition in conditions}
     assert condition.outcome == outcome
     assert condition.wanted == "chrF++ of at least 50 % against the teacher's answers"
-    assert condition.found.startswith(f"{alike / 200:.1%} (95 % interval")
+    assert condition.found.startswith(f"{100 * alike / 200:.1f} % (95 % interval")
     assert ("name a judge (judge.by), or give references" in condition.reason) == (outcome != "pass")
     assert found(gate(items, min_likeness=0.05), condition.name).outcome == "pass"
 

@@ -43,4 +43,4 @@ def test_what_cannot_be_read_and_what_contradicts_itself_is_counted() -> None:
     unreadable, torn = caveats("a", "b", WON, TORN, TORN, TORN, UNREADABLE)
 
     assert unreadable.startswith("1 of 5 CONVERSATION items have no readable judgement of student and teacher")
-    assert "otherwise in 75% of the CONVERSATION items" in torn
+    assert "otherwise in 75 % of the CONVERSATION items" in torn

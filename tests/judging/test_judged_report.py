@@ -63,7 +63,7 @@ def test_without_a_judge_agreement_with_the_teacher_is_all_there_is_to_go_by_and
     assert report.reason.startswith("likeness to the teacher: CONVERSATION: ")
     assert "**Likeness to the teacher's answers: CONVERSATION**" in markdown
     assert "| likeness to the teacher | baseline | student |" in markdown
-    assert any(line.startswith("| chrF++ (mean of single answers) | 100.0%") for line in markdown)
+    assert any(line.startswith("| chrF++ (mean of single answers) | 100.0 %") for line in markdown)
     assert any("which is agreement and not quality" in line for line in markdown)
     assert "| metric | teacher | baseline | student |" in markdown, "what is wrong in form is told of each model"
 
@@ -73,4 +73,4 @@ def test_a_teacher_that_judges_itself_is_a_caveat(tmp_path: Path, scripted: Scri
     report = report_on(tmp_path, scripted, "judge-1", teacher_name="judge-1")
 
     assert any("is the teacher itself" in caveat for caveat in report.caveats)
-    assert any("decides otherwise in 100% of the CONVERSATION items" in caveat for caveat in report.caveats)
+    assert any("decides otherwise in 100 % of the CONVERSATION items" in caveat for caveat in report.caveats)

@@ -48,7 +48,7 @@ DISTURBED = Interruptions(
 )
 
 
-def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher's score is retained") -> Report:
+def sample_report(name: str = "quickstart", reason: str = "95.6 % of the teacher's score is retained") -> Report:
     """Return the report of a distillation that went well, with everything that a report can have."""
     return Report(
         name=name,
@@ -57,8 +57,8 @@ def sample_report(name: str = "quickstart", reason: str = "95.6% of the teacher'
         conditions=[
             Condition(
                 name="quality: CLASSIFICATION",
-                wanted="at least 92% of the teacher's score",
-                found="95.6% (95 % interval 93.1% to 98.2%)",
+                wanted="at least 92 % of the teacher's score",
+                found="95.6 % (95 % interval 93.1 % to 98.2 %)",
                 outcome="pass",
                 reason="the whole interval is above",
             ),
@@ -150,7 +150,7 @@ def minimal_report() -> Report:
     return full.model_copy(
         update={
             "verdict": "inconclusive",
-            "reason": "89.1% of the teacher's score is retained, and the interval straddles the 92% that were asked for",
+            "reason": "89.1 % of the teacher's score is retained, and the interval straddles the 92 % that were asked for",
             "conditions": [],
             "retained": Interval(value=0.891),
             "tasks": [task],

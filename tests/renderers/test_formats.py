@@ -10,11 +10,11 @@ from tasks.renderers.formats import bounds, duration, latency, money, points, pr
 @pytest.mark.parametrize(
     ("form", "value", "shown"),
     [
-        (share, 0.9561, "95.6%"),
-        (share, -0.0001, "0.0%"),
+        (share, 0.9561, "95.6 %"),
+        (share, -0.0001, "0.0 %"),
         (points, 0.361, "+36.1 points"),
         (points, -0.02, "-2.0 points"),
-        (score, 1.0, "100.0%"),
+        (score, 1.0, "100.0 %"),
         (score, 12.34, "12.34"),
         (latency, 0.0612, "61.2 ms"),
         (latency, 3.456, "3.46 s"),
@@ -44,7 +44,7 @@ def test_a_number_is_written_with_its_unit(form: Written, value: float, shown: s
 @pytest.mark.parametrize(
     ("form", "interval", "shown"),
     [
-        (share, Interval(value=0.956, low=0.931, high=0.982), "93.1 to 98.2%"),
+        (share, Interval(value=0.956, low=0.931, high=0.982), "93.1 to 98.2 %"),
         (points, Interval(value=0.0, low=-0.02, high=0.03), "-2.0 to +3.0 points"),
         (latency, Interval(value=0.9, low=0.8, high=1.2), "800.0 ms to 1.20 s"),
         (share, Interval(value=0.956), ""),

@@ -62,11 +62,11 @@ def hostile_report(text: str) -> Report:
 @pytest.mark.parametrize(
     "row",
     [
-        "| quality: CLASSIFICATION (at least 92% of the teacher's score) | Pass |",
-        "| latency (one request alone) | 61.2 ms | 21.7 ms | 21.8 ms | 21.9 ms | 64.2% less (63.1 to 65.3%) | 85% less |",
-        "| accuracy (primary score, all tasks) | 91.2% | 51.1% | 89.3% | 87.2% | 95.6% kept (93.1 to 98.2%) | 92% kept |",
+        "| quality: CLASSIFICATION (at least 92 % of the teacher's score) | Pass |",
+        "| latency (one request alone) | 61.2 ms | 21.7 ms | 21.8 ms | 21.9 ms | 64.2 % less (63.1 to 65.3 %) | 85 % less |",
+        "| accuracy (primary score, all tasks) | 91.2 % | 51.1 % | 89.3 % | 87.2 % | 95.6 % kept (93.1 to 98.2 %) | 92 % kept |",
         "| concurrent users (requests answered, many at once) | 38.5 /s | 120 /s | 119 /s | 118 /s | 3.1x | 10x |",
-        "| macro f1 | 89.4% (87.4 to 91.4%) | 50.1% (48.1 to 52.1%) |",
+        "| macro f1 | 89.4 % (87.4 to 91.4 %) | 50.1 % (48.1 to 52.1 %) |",
         "| improvement (student - baseline) | +36.1 points (+32.9 to +39.2 points) |",
         "| p, against baseline (adjusted over the tasks) | below 0.001 |",
         "| wins, ties, losses (of 600 judged) | 221, 112, 267 |",
@@ -89,7 +89,7 @@ def test_markdown_opens_with_the_verdict_its_reason_and_the_caveats() -> None:
     paragraphs = render_markdown(report).split("\n\n")
 
     assert paragraphs[0] == "# quickstart: Promote"
-    assert paragraphs[1] == "The student may take the teacher's place. 95.6% of the teacher's score is retained."
+    assert paragraphs[1] == "The student may take the teacher's place. 95.6 % of the teacher's score is retained."
     assert [paragraph.removeprefix("> **Note:** ") for paragraph in paragraphs[3:5]] == report.caveats
 
 
@@ -141,7 +141,7 @@ def test_a_reason_of_many_conditions_is_told_by_their_names() -> None:
 def test_a_student_that_is_slower_is_said_to_be(losses: Path) -> None:
     text = Page(render_html(minimal_report(), losses)).text
 
-    assert "12.0% more" in text and "10.0 to 14.0%" in text
+    assert "12.0\u00a0% more" in text and "10.0 to 14.0\u00a0%" in text, "no line ends before the sign"
     assert "more latency" in text
 
 
@@ -149,7 +149,7 @@ def test_what_is_not_known_is_a_dash_or_left_out(losses: Path) -> None:
     markdown = render_markdown(minimal_report())
     page = Page(render_html(minimal_report(), losses))
 
-    assert "| memory (weights, keys and values) | - | 351 MiB | - | 95% less |" in markdown.splitlines()
+    assert "| memory (weights, keys and values) | - | 351 MiB | - | 95 % less |" in markdown.splitlines()
     assert "| memory to serve (weights, keys and values of 64 requests of 128 tokens) | - | 351 MiB |" in markdown.splitlines()
     assert "| peak memory (of the engine's processes, measured) | - | 423 MiB |" in markdown.splitlines()
     for name in (
@@ -281,9 +281,9 @@ def test_interruptions_are_a_line_and_a_table_by_stage() -> None:
     disturbed = interruptions_of(generations=DISTURBED, student=UNDISTURBED)
     lines = render_markdown(sample_report().model_copy(update={"interruptions": disturbed})).splitlines()
 
-    assert "Interruptions: 5 attempts, 2 killed, 1 preempted, 41 s of work lost (1,400 rows, 1 step), goodput 90.9%" in lines
-    assert "| generations | 4 | 2 killed, 1 preempted | 7 min | 41 s (1,400 rows, 1 step) | 89.8% |" in lines
-    assert "| student | 1 | none | 50 s | none | 100.0% |" in lines
+    assert "Interruptions: 5 attempts, 2 killed, 1 preempted, 41 s of work lost (1,400 rows, 1 step), goodput 90.9 %" in lines
+    assert "| generations | 4 | 2 killed, 1 preempted | 7 min | 41 s (1,400 rows, 1 step) | 89.8 % |" in lines
+    assert "| student | 1 | none | 50 s | none | 100.0 % |" in lines
 
 
 def test_a_distillation_that_nothing_disturbed_has_a_line_and_no_table(losses: Path) -> None:

@@ -68,7 +68,7 @@ def test_an_endpoint_that_answers_too_few_rows_is_left(scripted: ScriptedEndpoin
     with endpoint_at(scripted, max_attempts=2) as endpoint:
         completions, error = until_error(endpoint, chats(400))
     assert isinstance(error, StageFailedError)
-    assert "x HTTP 500" in str(error) and "wanted a share of 70%" in str(error)
+    assert "x HTTP 500" in str(error) and "wanted a share of 70 %" in str(error)
     answered = [found for found in completions if found.finish_reason == "stop"]
     assert answered and 20 <= len(completions) < 100, "what was answered is kept, and the rest is not asked"
 

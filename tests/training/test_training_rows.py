@@ -100,7 +100,7 @@ def test_too_many_unusable_rows_end_the_run_with_what_to_do(tmp_path: Path) -> N
     prepare(tmp_path / "enough", rows, method="topk_kd", max_unusable_ratio=0.1)
     with pytest.raises(DataError, match=r'2 of 20 rows cannot be trained on by topk_kd \({"other_tokens": 2}\)') as error:
         prepare(tmp_path / "too few", rows, method="topk_kd", max_unusable_ratio=0.09)
-    assert "allows 9%" in str(error.value)
+    assert "allows 9 %" in str(error.value)
 
 
 def test_a_dataset_without_log_probabilities_cannot_train_what_needs_them(tmp_path: Path) -> None:

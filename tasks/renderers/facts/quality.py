@@ -91,7 +91,7 @@ def _preference_rows(opponent: Opponent, judged: Preference) -> list[list[Cell]]
             Cell(f"{judged.wins:,}, {judged.ties:,}, {judged.losses:,}"),
         ],
         [Cell("judged alike in both orders", "where answers differ"), Cell(share(judged.consistent))],
-        [Cell("judged for the first shown", "50% without a bias"), known(judged.first_preferred, share)],
+        [Cell("judged for the first shown", "50 % without a bias"), known(judged.first_preferred, share)],
         [Cell("items without a preference", "not judged, or not readably"), Cell(count(judged.unreadable))],
     ]
 
@@ -157,7 +157,7 @@ def quality_figures(report: Report) -> list[Figure]:
         return []
     scores = Figure(
         "Primary score by task",
-        "Each dot is a model's score, the line its 95% interval.",
+        "Each dot is a model's score, the line its 95 % interval.",
         draw_dots("Primary score of each model by task", tasks, written=score, ticks=whole_share, has_legend=True),
         primary_table(report),
     )
@@ -168,7 +168,7 @@ def quality_figures(report: Report) -> list[Figure]:
         scores,
         Figure(
             "Share of the teacher's score that is retained",
-            "At 100% the student is as good as the teacher.",
+            "At 100 % the student is as good as the teacher.",
             _draw_retained("Share of the teacher's score that the student retains by task", retained, report),
             retained_table(report),
         ),

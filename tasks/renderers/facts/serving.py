@@ -84,7 +84,7 @@ def load_figures(report: Report) -> list[Figure]:
         rows = [[Cell(count(at)), *(_cell(by_load.get(at)) for by_load in found.values())] for at in ticks]
         return Figure(title, reading, plot, Table(title, [Column("under way"), *(Column(model) for model in found)], rows))
 
-    waiting = "Half of the requests wait less than the line, 95% less than the band's upper edge. The scale is logarithmic."
+    waiting = "Half of the requests wait less than the line, 95 % less than the band's upper edge. The scale is logarithmic."
     figures = [
         figure("Throughput by load", "Higher is better.", "output tokens per second", lambda load: load.output_tokens_per_second),
         figure("Waiting for the whole answer", waiting, "seconds", lambda load: load.latency_seconds),

@@ -62,9 +62,9 @@ def measure_endpoint(
             later = " but none that was asked alone" if enough else ""
             raise StageFailedError(
                 f"the endpoint {settings.url} answered {len(answered)} of {len(requests)} test prompts{later}, "
-                f"wanted a share of {runtime.min_endpoint_success_ratio:.0%} (evaluation.endpoint.min_endpoint_success_ratio); "
-                f"the others: {dict(endpoint.usage.failures)}. Check the endpoint and what it refuses, and run again: "
-                "the answers so far are kept"
+                f"wanted a share of {100 * runtime.min_endpoint_success_ratio:.0f} % "
+                f"(evaluation.endpoint.min_endpoint_success_ratio); the others: {dict(endpoint.usage.failures)}. Check the "
+                "endpoint and what it refuses, and run again: the answers so far are kept"
             )
         more = _measure_more(endpoint, answered, plan, runtime)
         samples = {} if votes is None else _sample(endpoint, prompts, requests, votes, kept.with_stem(f"{kept.stem}_samples"))

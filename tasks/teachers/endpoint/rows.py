@@ -121,7 +121,7 @@ def too_many_failures(usage: EndpointUsage, failed: Counter[str], ratio: float, 
         return None
     reasons = ", ".join(f"{count} x {reason}" for reason, count in usage.failures.most_common(5))
     return StageFailedError(
-        f"the endpoint answered {answered} of {rows} rows, wanted a share of {ratio:.0%} "
+        f"the endpoint answered {answered} of {rows} rows, wanted a share of {100 * ratio:.0f} % "
         f"(runtime.min_endpoint_success_ratio); the others: {reasons}. Check the endpoint and what it refuses, and run again: "
         "the answers so far are kept"
     )

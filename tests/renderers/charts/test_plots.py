@@ -37,7 +37,7 @@ def test_dots_and_whiskers_lie_at_their_values() -> None:
     assert whiskers[0][0] < first == pytest.approx(sum(whiskers[0]) / 2, abs=0.02)
     assert second - first == pytest.approx(whiskers[0][1] - whiskers[0][0], abs=0.02)
     assert number(parts(plot, "line", "guide")[0], "x1") == second
-    assert {"40.0%", "60.0%", "asked for"} <= set(re.findall(r">([^<]+)<", plot))
+    assert {"40.0 %", "60.0 %", "asked for"} <= set(re.findall(r">([^<]+)<", plot))
 
 
 def test_a_value_without_an_interval_has_a_dot_and_no_whisker() -> None:
