@@ -33,7 +33,7 @@ from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptToo
 from tasks.teachers.samples import SamplePlan
 from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
 
-STAGE = Stage("evaluation", version=8)
+STAGE = Stage("evaluation", version=9)
 LATENCIES_FILE = "latencies.json"
 
 

@@ -23,7 +23,7 @@ from tasks.core.progress import stage_logger
 from tasks.judging.caveats import judge_caveats
 from tasks.judging.preference import read_preferences
 from tasks.renderers.markdown import render_markdown
-from tasks.renderers.schema import EarlierRun, ModelName, Report
+from tasks.renderers.schema import EarlierRun, ModelName, Opponent, Preference, Report
 from tasks.teachers.serving import Serving
 
 STAGE = Stage("report", version=12)
@@ -117,7 +117,7 @@ def _compare(settings: ReportSettings, inputs: dict[str, Artifact], earlier: lis
     }
     items = read_items(inputs["prompts"], evaluations)
     preferences = read_preferences(inputs["judgements"]) if "judgements" in inputs else {}
-    figures = {
+    figures: dict[Opponent, dict[str, Preference]] = {
         opponent: {task: shown for task, each in found.items() if (shown := each.figures()) is not None}
         for opponent, found in preferences.items()
     }

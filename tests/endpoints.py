@@ -36,6 +36,9 @@ class Act:
     """How long it takes."""
     reset: bool = False
     """Break the connection in the middle of the answer."""
+    pieces: tuple[str, ...] = ()
+    """Send the answer as these pieces, each ``piece_seconds`` after what was before it, to who asks for pieces."""
+    piece_seconds: float = 0.0
 
 
 @dataclass
@@ -117,6 +120,8 @@ def _app(endpoint: ScriptedEndpoint) -> FastAPI:
             endpoint.under_way -= 1
         if act.reset:
             return StreamingResponse(_broken(), headers={"Content-Length": "1000"})
+        if act.pieces and call.body.get("stream"):
+            return StreamingResponse(_events(act, path), media_type="text/event-stream")
         if isinstance(act.body, bytes):
             return Response(act.body, act.status, act.headers)
         return JSONResponse(answer(f"re: {call.prompt}", path) if act.body is None else act.body, act.status, act.headers)
@@ -187,6 +192,21 @@ def _worked_off(endpoint: ScriptedEndpoint, batch: dict[str, Any]) -> dict[str, 
     files = {"output_file_id": output, "error_file_id": errors}
     written = {name: _put(endpoint, "\n".join(json.dumps(row) for row in rows).encode()) for name, rows in files.items() if rows}
     return {"status": status, **written}
+
+
+async def _events(act: Act, path: str) -> AsyncIterator[bytes]:
+    """Yield the events of an answer in pieces, as the OpenAI API does: a piece each, the end, the usage."""
+
+    def event(value: dict[str, Any]) -> bytes:
+        return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+    for piece in act.pieces:
+        await asyncio.sleep(act.piece_seconds)
+        said = {"delta": {"content": piece}} if path == "chat/completions" else {"text": piece}
+        yield event({"choices": [{"index": 0, "finish_reason": None, **said}]})
+    yield event({"choices": [{"index": 0, "finish_reason": "stop", "delta": {}}]})
+    yield event({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": len(act.pieces)}})
+    yield b"data: [DONE]\n\n"
 
 
 async def _broken() -> AsyncIterator[bytes]:

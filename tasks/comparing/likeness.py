@@ -31,7 +31,9 @@ def compare_with_teacher(items: Items) -> dict[str, dict[ModelName, Interval]]:
     if not len(items):
         return {}
     references = [[row["answer"] or ""] for row in items.rows["teacher"]]
-    answers = {model: [row["answer"] for row in rows] for model, rows in items.rows.items() if model != "teacher"}
+    answers: dict[ModelName, list[str | None]] = {
+        model: [row["answer"] for row in rows] for model, rows in items.rows.items() if model != "teacher"
+    }
     return {
         LIKENESS: {model: mean_interval(_single(given, references)) for model, given in answers.items()},
         "bleu": {model: resampled(given, references, CORPUS_METRICS["bleu"]) for model, given in answers.items()},

@@ -66,6 +66,7 @@ def test_the_report_names_the_teacher_and_makes_up_nothing_about_it(run: Run) ->
     assert content.names["teacher"] == "tiny"
     assert content.items == 12
     assert content.tasks[0].metrics["accuracy"]["teacher"].value > 0
+    assert all(load.first_token_seconds is not None for load in teacher.loads), "it was asked for answers in pieces"
     assert teacher.latency_seconds.value > 0 and teacher.items_per_second > 0
     assert (teacher.memory, teacher.peak_memory_bytes) == (None, None)
     assert student.memory and student.peak_memory_bytes

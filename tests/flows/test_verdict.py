@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import yaml
 from prefect.server.events.schemas.automations import AutomationCore, EventTrigger
-from prefect.server.events.schemas.events import ReceivedEvent, RelatedResource, Resource
+from prefect.server.events.schemas.events import ReceivedEvent
 
 from flows.verdict import STATE_NAMES
 from tasks.renderers.schema import Verdict
@@ -23,16 +23,15 @@ def test_no_automation_takes_a_run_that_ended_with_a_verdict_for_one_that_has_go
 
 def ended(verdict: Verdict, flow: str) -> ReceivedEvent:
     """Return the event that Prefect emits when a run of a flow ends with a verdict."""
-    return ReceivedEvent(
-        occurred=datetime.now(UTC),
-        event=f"prefect.flow-run.{STATE_NAMES[verdict]}",
-        resource=Resource({"prefect.resource.id": f"prefect.flow-run.{uuid4()}"}),
-        related=[
-            RelatedResource(
-                {"prefect.resource.id": f"prefect.flow.{uuid4()}", "prefect.resource.role": "flow", "prefect.resource.name": flow}
-            )
-        ],
-        id=uuid4(),
+    of_flow = {"prefect.resource.id": f"prefect.flow.{uuid4()}", "prefect.resource.role": "flow", "prefect.resource.name": flow}
+    return ReceivedEvent.model_validate(
+        {
+            "id": uuid4(),
+            "occurred": datetime.now(UTC),
+            "event": f"prefect.flow-run.{STATE_NAMES[verdict]}",
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{uuid4()}"},
+            "related": [of_flow],
+        }
     )
 
 

@@ -97,3 +97,16 @@ def test_a_line_that_was_cut_off_costs_no_other(tmp_path: Path) -> None:
     PaidAnswers(kept).add(row.model_copy(update={"id": "c"}))
 
     assert PaidAnswers(kept).rows == {"a": row, "c": row.model_copy(update={"id": "c"})}
+
+
+def test_who_is_timed_is_asked_for_pieces_and_the_answers_themselves_come_whole(
+    tmp_path: Path, scripted: ScriptedEndpoint
+) -> None:
+    scripted.act = lambda call: Act(pieces=("one ", "two ", "three"), piece_seconds=0.05)
+    found = measured(scripted, 6, tmp_path / "kept.jsonl")
+
+    (alone,) = found.serving.loads
+    assert alone.first_token_seconds is not None and 0.05 <= alone.first_token_seconds.p50 < alone.latency_seconds.p50
+    assert alone.per_token_seconds is not None and 0.03 < alone.per_token_seconds.p50 < 0.5
+    assert ["stream" in call.body for call in scripted.calls] == [False] * 6 + [True] * 5
+    assert {answer.text for answer in found.answers.values()} == {f"re: item {n}" for n in range(6)}

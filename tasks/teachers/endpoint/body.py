@@ -20,6 +20,15 @@ class Call:
     """``CHAT`` or ``TEXT``, under the base URL."""
     body: dict[str, Any]
 
+    def in_pieces(self) -> "Call":
+        """Return the same call for an answer that comes in pieces, and with a count of its tokens at the end."""
+        return Call(self.path, {**self.body, "stream": True, "stream_options": {"include_usage": True}})
+
+    @property
+    def is_in_pieces(self) -> bool:
+        """Whether it asks for that."""
+        return "stream" in self.body
+
 
 class Composer:
     """Turns requests into calls of one endpoint."""

@@ -12,14 +12,15 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from tasks.core.errors import PotstillError, PreemptedError
+from tasks.core.progress import stage_logger
 from tasks.teachers.endpoint.body import Call
 from tasks.teachers.endpoint.budget import Reservation, reservation
 from tasks.teachers.endpoint.concurrency import Concurrency
-from tasks.teachers.endpoint.reply import Reply, retry_after_seconds
+from tasks.teachers.endpoint.reply import TORN, Reply, retry_after_seconds
 from tasks.teachers.endpoint.rows import Result, too_many_failures
 from tasks.teachers.endpoint.session import EndpointSession
 from tasks.teachers.endpoint.settings import EndpointRuntime, EndpointSettings
@@ -67,6 +68,7 @@ class Endpoint(EndpointSession):
         self._ready: deque[Completion] = deque()
         self._resting_until = 0.0
         self._ending: PotstillError | None = None
+        self._in_pieces = False
 
     def stream(self, feed: Feed) -> Iterator[Completion]:
         """Yield every row's completion as it is settled: answered, refused, or given up after ``max_attempts``.
@@ -93,6 +95,14 @@ class Endpoint(EndpointSession):
             self._ending = too_many_failures(self.usage, self._given_up, self._runtime.min_endpoint_success_ratio, finished=True)
         if self._ending is not None:
             raise self._ending
+
+    def ask_in_pieces(self, wanted: bool) -> None:
+        """Have answers come in pieces from now on, which tells when their first token came; or whole again.
+
+        An endpoint that refuses to, or does not count tokens then, is asked for whole answers, and no time of a first token is
+        known.
+        """
+        self._in_pieces = wanted
 
     def rise_to(self, concurrency: int) -> None:
         """Send so many requests at once without finding out first whether they are taken, unless the limit has shown."""
@@ -131,7 +141,8 @@ class Endpoint(EndpointSession):
                 if request is None:
                     return True
                 reserved = reservation(request, self._sampling.new_tokens)
-                row = _Row(request, self._composer.compose(request), reserved)
+                call = self._composer.compose(request)
+                row = _Row(request, call.in_pieces() if self._in_pieces else call, reserved)
             else:
                 return False
             if not self._budget.reserve(row.reserved):
@@ -175,8 +186,12 @@ class Endpoint(EndpointSession):
         self._pace(row, reply, result)
         if result.end is not None:
             self._end(result.end)
+        elif self._ending is None and row.call.is_in_pieces and _came_badly(reply, result):
+            self._in_pieces, row.call = False, self._composer.compose(row.request)
+            self._wait(row, 0.0)
+            stage_logger().warning("the endpoint gives no usable answers in pieces: when their first token comes is not known")
         elif result.completion is not None:
-            self._finish(result.completion)
+            self._finish(_timed(result.completion, reply))
         elif self._ending is None and result.again is not None:
             if row.attempts < self._runtime.max_attempts:
                 self.usage.retries[result.again] += 1
@@ -221,3 +236,19 @@ class Endpoint(EndpointSession):
 
     def _wait(self, row: _Row, seconds: float) -> None:
         heapq.heappush(self._waiting, (time.monotonic() + seconds, next(self._order), row))
+
+
+def _came_badly(reply: Reply, result: Result) -> bool:
+    """Return whether asking for pieces may be why there is no answer, or one without a count of tokens."""
+    came = reply.status is not None and reply.status < 500 and not reply.busy
+    answered = result.completion is not None and result.completion.problem is None
+    return (came or reply.problem == TORN) and (not answered or result.spent is None)
+
+
+def _timed(completion: Completion, reply: Reply) -> Completion:
+    """Return a completion with the times of its tokens, where they are known."""
+    first, last = reply.first_token_seconds, reply.last_token_seconds
+    if first is None or last is None:
+        return completion
+    later = completion.completion_tokens - 1
+    return replace(completion, first_token_seconds=first, per_token_seconds=(last - first) / later if later > 0 else None)

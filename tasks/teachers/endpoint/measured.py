@@ -57,6 +57,7 @@ def measure_endpoint(
         _answer(endpoint, requests, paid, "items")
         answered = [request for request in requests if request.key in paid.rows]
         enough = len(answered) >= runtime.min_endpoint_success_ratio * len(requests)
+        endpoint.ask_in_pieces(True)
         alone = measure_load(endpoint.stream, answered, 1, plan, Progress) if enough else None
         if alone is None:
             later = " but none that was asked alone" if enough else ""
@@ -67,6 +68,7 @@ def measure_endpoint(
                 "endpoint and what it refuses, and run again: the answers so far are kept"
             )
         more = _measure_more(endpoint, answered, plan, runtime)
+        endpoint.ask_in_pieces(False)
         samples = {} if votes is None else _sample(endpoint, prompts, requests, votes, kept.with_stem(f"{kept.stem}_samples"))
     rows = paid.rows.values()
     seconds = sum(row.seconds for row in rows)

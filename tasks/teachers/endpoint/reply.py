@@ -16,6 +16,10 @@ _BUSY = {408, 429, 503, 504}
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"}
 
 
+TORN = "torn body"
+"""What is wrong with a response that ended too early, or is no JSON."""
+
+
 class Verdict(Enum):
     """What to do about a response."""
 
@@ -42,6 +46,10 @@ class Reply:
     """Whether the endpoint seems to have too much to do."""
     retry_after: str | None = None
     """The header of that name."""
+    first_token_seconds: float | None = None
+    """From sending the request to the first token of its answer; None unless the answer came in pieces."""
+    last_token_seconds: float | None = None
+    """The same to the last one."""
 
 
 def judge(status: int, body: Any, secret: str | None = None) -> tuple[Verdict, str]:
