@@ -23,7 +23,7 @@ from flows.scheduling import announce_scheduled_run
 from flows.summary import publish_summary
 from flows.training import cut_layers, draw_weights, initialise_model, look_ahead, register_endpoint, train_student
 from flows.verdict import end_state
-from tasks.core.artifact import Artifact, artifact_by_fingerprint
+from tasks.core.artifact import Artifact, artifact_by_fingerprint, read_record
 from tasks.core.errors import SettingsError
 from tasks.dataset import curate
 from tasks.evaluation import evaluate
@@ -50,6 +50,8 @@ def distill(config: DistillConfig) -> Artifact:
     stages, place, training = Stages(config.store, config.recovery), config.placement, config.student.training
     prompts = stages.run(load_prompts, prepare_prompts, "prompts", place.prompts, settings=config.prompts)
     require_references(config, prompts)
+    for sampling in (config.generations.sampling, config.evaluation.sampling):
+        sampling.with_labels(read_record(prompts).summary["labels"])  # refuses now, and not when the student has learnt
     models = {name: _find_model(stages, config, settings) for name, settings in config.teachers.items()}
     source = _find_student(stages, config, models[MAIN_TEACHER])
     own_judge = _find_judge(stages, config)

@@ -31,7 +31,7 @@ from tasks.teachers.identity import endpoint_of, teacher_name
 from tasks.teachers.loads import LoadPlan, shortfalls
 from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptTooLong
 from tasks.teachers.samples import SamplePlan
-from tasks.teachers.settings import EngineRuntime, Sampling, StructuredOutput
+from tasks.teachers.settings import EngineRuntime, Sampling
 
 STAGE = Stage("evaluation", version=9)
 LATENCIES_FILE = "latencies.json"
@@ -123,7 +123,8 @@ def evaluate(
 
     Raises:
         DataError: If a test prompt is longer than the engine's limit.
-        SettingsError: If the endpoint denies access or does not know the model, or the custom metric cannot be found.
+        SettingsError: If the endpoint denies access or does not know the model, or the custom metric cannot be found, or
+            answers must be labels and there are none.
         StageFailedError: If the engine failed, or the endpoint failed too many test prompts.
         BudgetExceededError: If the endpoint's budget has no room for all test prompts.
     """
@@ -131,7 +132,7 @@ def evaluate(
     with STAGE.draft(store, settings, prompts=prompts, model=model, **of_teacher) as draft:
         items = [prompt for prompt in read_table(prompts, PROMPTS) if prompt["split"] == "test"]
         labels = read_record(prompts).summary["labels"]
-        settings = _with_choices(settings, labels)
+        settings = settings.model_copy(update={"sampling": settings.sampling.with_labels(labels)})
         types = _task_types(settings)
         endpoint, not_compared = endpoint_of(model), None
         if endpoint is None:
@@ -165,15 +166,6 @@ def evaluate(
             stage_logger().warning("evaluation: %s", shortfall)
         stage_logger().info("evaluation: %s %s", draft.counts, draft.summary)
         return draft.publish()
-
-
-def _with_choices(settings: EvaluationSettings, labels: Sequence[str]) -> EvaluationSettings:
-    """Return the settings with the labels spelled out where answers must be one of them."""
-    form = settings.sampling.structured_output
-    if form is None or not form.labels:
-        return settings
-    sampling = settings.sampling.model_copy(update={"structured_output": StructuredOutput(choice=tuple(labels))})
-    return settings.model_copy(update={"sampling": sampling})
 
 
 def _task_types(settings: EvaluationSettings) -> dict[str, TaskType]:

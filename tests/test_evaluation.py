@@ -81,6 +81,15 @@ def knows(right: dict[str, str]) -> Any:
     return lambda call: Act(body=answer(right.get(call.prompt, "nothing"), call.path))
 
 
+def test_answers_that_must_be_labels_need_some() -> None:
+    sampling = EvaluationSettings.model_validate({"sampling": {"structured_output": {"labels": True}}}).sampling
+    form = sampling.with_labels(LABELS).structured_output
+
+    assert form is not None and (form.labels, form.choice) == (False, ("Cold", "Hot"))
+    with pytest.raises(SettingsError, match=r"structured_output\.labels is on, and the prompts have no labels"):
+        sampling.with_labels([])
+
+
 def test_an_endpoint_is_named_scored_and_timed_and_its_memory_is_not_made_up(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
     rows = labelled(8)
     scripted.act = knows({row["prompt"]: f" {row['answer'].lower()}. " for row in rows[:6]})

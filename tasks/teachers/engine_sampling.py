@@ -6,13 +6,12 @@ from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, S
 from tasks.teachers.settings import LogprobSettings, Sampling
 
 
-def sampling_parameters(sampling: Sampling, logprobs: LogprobSettings | None, choices: tuple[str, ...]) -> SamplingParams:
+def sampling_parameters(sampling: Sampling, logprobs: LogprobSettings | None) -> SamplingParams:
     """Return the parameters of every request, but for its seed.
 
     Args:
-        sampling: How answers are sampled.
+        sampling: How answers are sampled; ``structured_output.labels`` is resolved to ``choice`` by the caller.
         logprobs: Which log-probabilities are reported; None: none.
-        choices: The labels, for structured output that must be one of them.
     """
     sampled = sampling.temperature > 0
     repetition = sampling.repetition
@@ -23,7 +22,7 @@ def sampling_parameters(sampling: Sampling, logprobs: LogprobSettings | None, ch
         min_p=sampling.min_p if sampled else 0.0,
         max_tokens=sampling.new_tokens,
         stop=list(sampling.stop) or None,
-        structured_outputs=_structured_outputs(sampling, choices),
+        structured_outputs=_structured_outputs(sampling),
         repetition_detection=repetition
         and RepetitionDetectionParams(
             max_pattern_size=repetition.max_pattern_tokens, min_pattern_size=1, min_count=repetition.min_count
@@ -35,7 +34,7 @@ def sampling_parameters(sampling: Sampling, logprobs: LogprobSettings | None, ch
     )
 
 
-def _structured_outputs(sampling: Sampling, choices: tuple[str, ...]) -> StructuredOutputsParams | None:
+def _structured_outputs(sampling: Sampling) -> StructuredOutputsParams | None:
     wanted = sampling.structured_output
     if wanted is None:
         return None
@@ -43,4 +42,4 @@ def _structured_outputs(sampling: Sampling, choices: tuple[str, ...]) -> Structu
         return StructuredOutputsParams(json=wanted.json_schema)
     if wanted.regex is not None:
         return StructuredOutputsParams(regex=wanted.regex)
-    return StructuredOutputsParams(choice=list(choices if wanted.labels else wanted.choice))
+    return StructuredOutputsParams(choice=list(wanted.choice))

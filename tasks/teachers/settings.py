@@ -1,9 +1,11 @@
 """How answers are sampled, and how an engine is run; light, so that the flow's form can show them."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.core.errors import SettingsError
 from tasks.core.section import Section
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
@@ -116,6 +118,24 @@ class Sampling(Section):
     def context_tokens(self) -> int:
         """Tokens that the engine must hold for one sequence."""
         return self.max_prompt_tokens + self.new_tokens
+
+    def with_labels(self, labels: Sequence[str]) -> Self:
+        """Return the sampling with the labels spelled out, where answers must be one of them.
+
+        Args:
+            labels: The closed set of the prompts.
+
+        Raises:
+            SettingsError: If there is none.
+        """
+        if self.structured_output is None or not self.structured_output.labels:
+            return self
+        if not labels:
+            raise SettingsError(
+                "sampling.structured_output.labels is on, and the prompts have no labels; give prompts.labels, or references of "
+                "a closed kind of task, or leave it off"
+            )
+        return self.model_copy(update={"structured_output": StructuredOutput(choice=tuple(labels))})
 
     def row_identity(self) -> dict[str, Any]:
         """Return what decides a finished answer: everything but the limits, which only decide whether it could finish."""

@@ -51,7 +51,6 @@ class Engine:
         sampling: Sampling,
         runtime: EngineRuntime,
         logprobs: LogprobSettings | None = None,
-        choices: tuple[str, ...] = (),
         **extra: Any,
     ) -> None:
         """Load a model.
@@ -61,7 +60,6 @@ class Engine:
             sampling: Decides number format and context length, and how answers are sampled.
             runtime: How the engine is run.
             logprobs: Which log-probabilities every completion brings along; None: none.
-            choices: The labels, for structured output that must be one of them.
             extra: More of vLLM's engine arguments, for models without weights or tokenizer, and for timing.
 
         Raises:
@@ -70,8 +68,8 @@ class Engine:
         """
         if logprobs is not None:
             require_unbiased(sampling, logprobs)
-        self._sampling, self._logprobs, self._choices = sampling, logprobs, choices
-        self._parameters_of_all = sampling_parameters(sampling, logprobs, choices)
+        self._sampling, self._logprobs = sampling, logprobs
+        self._parameters_of_all = sampling_parameters(sampling, logprobs)
         own_engines()
         # Loading and unloading have the garbage collected a dozen times, each over half a million objects of the libraries.
         gc.freeze()
@@ -135,7 +133,7 @@ class Engine:
     def sample(self, temperature: float) -> None:
         """Answer at this temperature from now on, while nothing is under way."""
         self._sampling = self._sampling.model_copy(update={"temperature": temperature})
-        self._parameters_of_all = sampling_parameters(self._sampling, self._logprobs, self._choices)
+        self._parameters_of_all = sampling_parameters(self._sampling, self._logprobs)
 
     def force(self, texts: Sequence[GivenText], top_k: int) -> Iterator[tuple[GivenText, TokenLogprobs]]:
         """Yield texts with the model's log-probabilities along them, while nothing else is under way.

@@ -48,7 +48,7 @@ class FixedLengthEngine(Engine):
     """The product's engine on one that is there already, made to answer with lengths that are known beforehand."""
 
     def __init__(self, llm: LLM) -> None:
-        self._sampling, self._logprobs, self._parameters_of_all = SAMPLING, None, sampling_parameters(SAMPLING, None, ())
+        self._sampling, self._logprobs, self._parameters_of_all = SAMPLING, None, sampling_parameters(SAMPLING, None)
         self._engine, self._window, self.tokenizer, self.steps = llm.llm_engine, 2 * NUM_SEQS, None, 0
         self.asked: list[Request] = []
 
