@@ -1,10 +1,10 @@
 """Prefect's command line with a process worker that can be trusted: ``python -m deployments.process_worker worker start``.
 
-It adds two things to Prefect 3.7.7's. A server that is slow lists a run as due that the worker has taken since it asked;
+It adds three things to Prefect 3.7.7's. A server that is slow lists a run as due that the worker has taken since it asked;
 Prefect's own then wants a second place for it, which its limiter refuses with an error that ends the worker, and with it every
-run on the machine. And a run sends heartbeats only once its process has loaded everything: of a machine that is lost between
-taking a run and starting it nobody would ever hear, and the run would be pending for ever. So the worker sends the first
-heartbeats.
+run on the machine. A run sends heartbeats only once its process has loaded everything: of a machine that is lost between taking
+a run and starting it nobody would ever hear, and the run would be pending for ever; so the worker sends the first heartbeats.
+And with its own heartbeats it looks after runs whose crash the server has missed (missed_crashes.py).
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from prefect.cli import app
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+from deployments.missed_crashes import resume_missed_crashes
 
 _OURS = "potstill"  # the tag of deployments whose runs send heartbeats; silence means nothing in others
 _BEAT_SECONDS = 30
@@ -30,6 +32,11 @@ with warnings.catch_warnings(action="ignore"):  # that it takes the place of Pre
             return await super()._submit_scheduled_flow_runs(
                 [entry for entry in flow_run_response if entry.flow_run.id not in held]
             )
+
+        async def sync_with_backend(self) -> None:
+            """Send the worker's heartbeat, and resume what nobody else does."""
+            await super().sync_with_backend()
+            await resume_missed_crashes(self.client)
 
         async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
             beat(flow_run)

@@ -4,15 +4,18 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import anyio
 import numpy as np
 import pytest
 from prefect import get_client
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
+from deployments.missed_crashes import AUTOMATION, resume_missed_crashes
 from flows.child_runs import run_deployed
 from flows.curation import curate_dataset
 from flows.recipe import load_recipe
@@ -138,6 +141,30 @@ def test_a_worker_that_ends_with_an_error_is_started_again(server: PrefectServer
         worker.terminate()
         assert worker.process.wait(30) == 0
     assert "prefect worker start ended with status -9; it is started again" in (tmp_path / "worker.log").read_text()
+
+
+def test_a_crash_that_the_automation_missed_is_resumed_unless_the_operator_switched_that_off(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.missed_crashes._MISSED", timedelta(0))
+
+    async def look() -> None:
+        async with get_client() as client:
+            await resume_missed_crashes(client)
+
+    with server.client_settings(), get_client(sync_client=True) as client:
+        server.command("automation", "pause", AUTOMATION)
+        run = client.create_flow_run_from_deployment(client.read_deployment_by_name("distill/quickstart").id).id
+        try:
+            client.set_flow_run_state(run, Crashed(), force=True)
+            anyio.run(look)
+            assert server.read(run).state_name == "Crashed"
+            server.command("automation", "resume", AUTOMATION)
+            anyio.run(look)
+            assert server.read(run).state_name == "AwaitingRetry"
+        finally:
+            server.command("automation", "resume", AUTOMATION)
+            client.set_flow_run_state(run, Cancelled(), force=True)
 
 
 def test_setting_up_again_changes_nothing_and_leaves_alone_what_the_operator_switched(server: PrefectServer) -> None:

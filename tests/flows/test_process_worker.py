@@ -4,12 +4,15 @@ from uuid import uuid4
 
 import anyio
 import pytest
+import yaml
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessWorker
 
+from deployments.missed_crashes import AUTOMATION, STARTS
 from deployments.process_worker import SteadyProcessWorker
+from tests.prefect_stack import ROOT
 
 
 @pytest.mark.parametrize(("kind", "survives"), [(SteadyProcessWorker, True), (ProcessWorker, False)])
@@ -28,6 +31,12 @@ def test_a_run_that_has_its_place_is_not_taken_again(kind: type[ProcessWorker], 
     else:  # once this does not fail any more, our worker is not needed
         with pytest.raises(RuntimeError, match="already holding"):
             anyio.run(list_it_late)
+
+
+def test_missed_crashes_are_resumed_as_often_as_the_automation_would() -> None:
+    automations = yaml.safe_load((ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8"))
+    (automation,) = [each for each in automations if each["name"] == AUTOMATION]
+    assert [int(count) for count in automation["trigger"]["match"]["prefect.run-count"]] == list(range(STARTS))
 
 
 def test_prefect_takes_it_for_its_own() -> None:
