@@ -57,6 +57,7 @@ def _compare_task(
     task: TaskType, items: Items, p_values: dict[str, float], preferences: dict[Opponent, Preference], min_retained: float
 ) -> TaskReport:
     scored = items.scored
+    overall = compare_scores(scored)
     return TaskReport(
         task=task.name,
         items=len(items),
@@ -66,7 +67,9 @@ def _compare_task(
             model: Rates(**{name: wilson(int(flags.sum()), len(flags)) for name, flags in flaws.items()})
             for model, flaws in items.flaws.items()
         },
-        **compare_scores(scored),
+        retained=overall["retained"],
+        gap_closed=overall["gap_closed"],
+        improvement=overall["improvement"],
         agreement=None if task.is_open else wilson(sum(_same(task, items)), len(items)),
         kappa=_kappa(items) if task.is_closed else None,
         likeness=compare_with_teacher(items) if task.is_open else {},
