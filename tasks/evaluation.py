@@ -33,7 +33,7 @@ from tasks.teachers.measured import Answer, Measurement, MeasuringJob, PromptToo
 from tasks.teachers.samples import SamplePlan
 from tasks.teachers.settings import EngineRuntime, Sampling
 
-STAGE = Stage("evaluation", version=9)
+STAGE = Stage("evaluation", version=10)
 LATENCIES_FILE = "latencies.json"
 
 
@@ -69,6 +69,9 @@ class EvaluationSettings(Section):
     fidelity_candidates: int = Field(default=16, ge=0, le=20)
     """Likeliest tokens that are kept in every place of the teacher's answers to the test prompts. The other models are taken
     through these answers, and their distributions compared with the teacher's, in one pass each; 0: nothing is compared."""
+
+    fidelity_items: int = Field(default=200, ge=1)
+    """Test prompts of which this is done, at most, evenly spread over all; on a CPU each takes as long as two or three answers."""
 
     engine: EngineRuntime = EngineRuntime()
     """The engine's settings; part of the identity here, for they decide speed and memory."""
@@ -189,8 +192,8 @@ def _plan_fidelity(
     if not settings.fidelity_candidates:
         return None, None
     if teacher_evaluation is None:
-        return plan_own_texts(settings.fidelity_candidates, folder), None
-    return plan_following(model, teacher_evaluation, folder)
+        return plan_own_texts(settings.fidelity_candidates, settings.fidelity_items, folder), None
+    return plan_following(model, teacher_evaluation, settings.fidelity_items, folder)
 
 
 def _measure(

@@ -69,6 +69,7 @@ def _of_model(rows: list[FidelityRow], is_teacher: bool) -> Fidelity:
         figures |= {
             "divergence": mean_per_token(np.array([row["divergence_nats"] for row in answers]), answer_tokens),
             "top1_agreement": mean_per_token(np.array([row["agreeing_tokens"] for row in answers], dtype=float), answer_tokens),
+            "items": len(answers),
             "covered": min(sum(row["covered"] for row in answers) / float(answer_tokens.sum()), 1.0),  # float16 rounds
         }
     return Fidelity.model_validate(figures)

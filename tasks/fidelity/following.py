@@ -8,6 +8,7 @@ answers by itself may never come, and the teacher's engine and Transformers roun
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,23 @@ from tasks.core.rendering import render_prompt
 from tasks.core.tables import write_table
 from tasks.fidelity.job import FollowedTexts
 from tasks.fidelity.rows import FIDELITY, Candidates, FidelityRow, read_candidates
-from tasks.fidelity.texts import empty_row, reference_tokens
+from tasks.fidelity.texts import chosen, empty_row, reference_tokens
 from tasks.training.divergences import sparse_divergence
 from tasks.training.settings import DistillationSettings
 
 _DIVERGENCE = DistillationSettings(divergence="forward_kl", tail="bucket")
+_BATCH_TOKENS = 4096
+"""The logits of so many take 1.2 GB in bfloat16 at a vocabulary of 150,000."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One text that the model is taken through; without a teacher's candidates it is a reference."""
+
+    row: FidelityRow
+    prompt: list[int]
+    token_ids: list[int]
+    teachers: Candidates | None = None
 
 
 def follow_texts(job: FollowedTexts, weights: Path, dtype: str, items: Sequence[Prompt]) -> None:
@@ -39,31 +52,65 @@ def follow_texts(job: FollowedTexts, weights: Path, dtype: str, items: Sequence[
         items: The test prompts.
     """
     candidates = {} if job.candidates is None else {row["key"]: row for row in read_candidates(job.candidates)}
-    write_table(job.rows, FIDELITY, _follow(weights, dtype, items, candidates))
+    write_table(job.rows, FIDELITY, _follow(weights, dtype, items, job.most_items, candidates))
 
 
 @torch.inference_mode()
-def _follow(weights: Path, dtype: str, items: Sequence[Prompt], candidates: dict[str, Candidates]) -> Iterator[FidelityRow]:
+def _follow(
+    weights: Path, dtype: str, items: Sequence[Prompt], most_items: int, candidates: dict[str, Candidates]
+) -> list[FidelityRow]:
     tokenizer: Any = AutoTokenizer.from_pretrained(weights)
     model: Any = AutoModelForCausalLM.from_pretrained(
         weights, dtype=getattr(torch, dtype), device_map="auto" if has_cuda() else None
     ).eval()
-    for item in items:
-        row, teachers = empty_row(item), candidates.get(item["id"])
-        if teachers is not None:
+    rows, texts = [empty_row(item) for item in items], list[_Text]()
+    for item, row in chosen(list(zip(items, rows, strict=True)), most_items):
+        if (teachers := candidates.get(item["id"])) is not None:
             prompt = render_prompt(tokenizer, item["messages"], item["text"])
-            _compare(row, _log_probabilities(model, prompt, teachers["token_ids"]), teachers)
+            texts.append(_Text(row, prompt, teachers["token_ids"], teachers))
         if (reference := reference_tokens(tokenizer, item)) is not None and reference[1]:
-            log_q = _log_probabilities(model, *reference)
-            row["reference_tokens"], row["reference_nats"] = len(reference[1]), _nats(log_q, reference[1])
-        yield row
+            texts.append(_Text(row, *reference))
+    for batch in _batches(texts):
+        for text, log_q in zip(batch, _log_probabilities(model, batch), strict=True):
+            if text.teachers is not None:
+                _compare(text.row, log_q, text.teachers)
+            else:
+                text.row["reference_tokens"], text.row["reference_nats"] = len(text.token_ids), _nats(log_q, text.token_ids)
+    return rows
 
 
-def _log_probabilities(model: Any, prompt: list[int], text: list[int]) -> Tensor:
-    """Return the model's log-probabilities in the place of every token of a text of n tokens, float32 [n, V]."""
-    ids = torch.tensor([[*prompt, *text]], device=model.device)
-    logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(text) + 1).logits
-    return logits[0, :-1].float().log_softmax(-1)
+def _batches(texts: Sequence[_Text]) -> Iterator[list[_Text]]:
+    """Yield texts that are gone through together: prompts of like length, so that few places are looked at for nothing."""
+    batch: list[_Text] = []
+    for text in sorted(texts, key=lambda text: len(text.prompt)):
+        if batch and _places([*batch, text])[1] * (len(batch) + 1) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
+def _places(batch: Sequence[_Text]) -> tuple[int, int]:
+    """Return the first place from which a text of the batch is predicted, and one behind the last of the longest."""
+    return min(len(text.prompt) for text in batch) - 1, max(len(text.prompt) + len(text.token_ids) for text in batch) - 1
+
+
+def _log_probabilities(model: Any, batch: Sequence[_Text]) -> Iterator[Tensor]:
+    """Yield the model's log-probabilities in the place of every token of each text of n tokens, float32 [n, V]."""
+    first, last = _places(batch)
+    ids = torch.zeros((len(batch), last + 1), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for number, text in enumerate(batch):  # filled up at the right, where no token that counts looks
+        whole = [*text.prompt, *text.token_ids]
+        ids[number, : len(whole)], mask[number, : len(whole)] = torch.tensor(whole), 1
+    kept = torch.arange(first, last, device=model.device)
+    logits = model(
+        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False, logits_to_keep=kept
+    ).logits
+    for number, text in enumerate(batch):
+        start = len(text.prompt) - 1 - first
+        yield logits[number, start : start + len(text.token_ids)].float().log_softmax(-1)
 
 
 def _compare(row: FidelityRow, log_q: Tensor, teachers: Candidates) -> None:

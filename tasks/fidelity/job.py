@@ -10,6 +10,8 @@ class OwnTexts(BaseModel):
     """The teacher goes over its own answers, and the references."""
 
     side: Literal["teacher"] = "teacher"
+    most_items: int
+    """Test items of which texts are gone over, at most."""
     top_k: int
     """Likeliest tokens that are kept in every place."""
     candidates: Path
@@ -22,6 +24,8 @@ class FollowedTexts(BaseModel):
     """Another model goes over the teacher's answers, and the references."""
 
     side: Literal["student"] = "student"
+    most_items: int
+    """As the teacher has it."""
     candidates: Path | None
     """Parquet file that the teacher left; None: its tokens are not the model's, or not known."""
     rows: Path

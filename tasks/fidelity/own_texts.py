@@ -10,7 +10,7 @@ from tasks.core.records import Prompt
 from tasks.core.tables import to_arrow, write_table
 from tasks.fidelity.job import OwnTexts
 from tasks.fidelity.rows import FIDELITY, Candidates, candidates_table
-from tasks.fidelity.texts import empty_row, reference_tokens
+from tasks.fidelity.texts import chosen, empty_row, reference_tokens
 from tasks.teachers.exchange import Completion, GivenText, Request, TokenLogprobs
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ def go_over_own_texts(
     Raises:
         DataError: If the engine's log-probabilities are about other tokens than the texts'.
     """
+    asked = chosen(list(zip(items, requests, strict=True)), job.most_items)
     rows = {item["id"]: empty_row(item) for item in items}
     answers = {completion.key: completion.token_ids for completion in completions}
     kept: list[Candidates] = []
-    for text, found in engine.force(list(_texts(engine, items, requests, answers)), job.top_k):
+    for text, found in engine.force(list(_texts(engine, asked, answers)), job.top_k):
         kind, _, key = text.key.partition(":")
         row, count, nats = rows[key], len(text.token_ids), -float(found.sampled.astype(np.float64).sum())
         if kind == _REFERENCE:
@@ -52,10 +53,8 @@ def go_over_own_texts(
     write_table(job.rows, FIDELITY, rows.values())
 
 
-def _texts(
-    engine: "Engine", items: Sequence[Prompt], requests: Sequence[Request], answers: Mapping[str, list[int]]
-) -> Iterator[GivenText]:
-    for item, request in zip(items, requests, strict=True):
+def _texts(engine: "Engine", asked: Sequence[tuple[Prompt, Request]], answers: Mapping[str, list[int]]) -> Iterator[GivenText]:
+    for item, request in asked:
         yield GivenText(f"{_ANSWER}:{request.key}", request.prompt_token_ids, answers[request.key])
         if (reference := reference_tokens(engine.tokenizer, item)) is not None:
             yield GivenText(f"{_REFERENCE}:{request.key}", *reference)

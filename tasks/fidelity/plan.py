@@ -15,22 +15,25 @@ NOT_COMPARED = "not_compared"
 """Summary field of an evaluation: why the model's distribution is not compared with the teacher's; absent where it is."""
 
 
-def plan_own_texts(top_k: int, folder: Path) -> OwnTexts:
+def plan_own_texts(top_k: int, most_items: int, folder: Path) -> OwnTexts:
     """Return the teacher's part, with files in a folder."""
-    return OwnTexts(top_k=top_k, candidates=folder / CANDIDATES, rows=folder / FIDELITY.file)
+    return OwnTexts(top_k=top_k, most_items=most_items, candidates=folder / CANDIDATES, rows=folder / FIDELITY.file)
 
 
-def plan_following(model: Artifact, teacher_evaluation: Artifact, folder: Path) -> tuple[FollowedTexts, str | None]:
+def plan_following(
+    model: Artifact, teacher_evaluation: Artifact, most_items: int, folder: Path
+) -> tuple[FollowedTexts, str | None]:
     """Return the part of another model, and why it leaves the teacher's answers out, if it does.
 
     Args:
         model: A ``model`` or ``student`` artefact with weights.
         teacher_evaluation: The teacher's ``evaluation`` artefact.
+        most_items: Test items of which texts are gone over, as in the teacher's evaluation.
         folder: Where the rows go.
     """
     reason = _why_not(model, read_record(teacher_evaluation).inputs["model"])
     candidates = None if reason else open_file(teacher_evaluation, CANDIDATES)
-    return FollowedTexts(candidates=candidates, rows=folder / FIDELITY.file), reason
+    return FollowedTexts(candidates=candidates, most_items=most_items, rows=folder / FIDELITY.file), reason
 
 
 def _why_not(model: Artifact, teacher: Artifact) -> str | None:

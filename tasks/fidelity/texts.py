@@ -1,11 +1,14 @@
 """The texts that models are taken through, as token ids."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from tasks.core.errors import ModelError
 from tasks.core.records import Prompt
 from tasks.core.rendering import render_example
 from tasks.fidelity.rows import FidelityRow
+
+T = TypeVar("T")
 
 
 def reference_tokens(tokenizer: Any, item: Prompt) -> tuple[list[int], list[int]] | None:
@@ -22,6 +25,11 @@ def reference_tokens(tokenizer: Any, item: Prompt) -> tuple[list[int], list[int]
         return render_example(tokenizer, item["messages"], item["text"], reference)
     except ModelError:
         return None
+
+
+def chosen(items: Sequence[T], most: int) -> Sequence[T]:
+    """Return at most so many of the test items, evenly spread over all: the same ones for every model."""
+    return items[:: -(-len(items) // most)] if items else items
 
 
 def empty_row(item: Prompt) -> FidelityRow:

@@ -62,6 +62,8 @@ class Fidelity(Part):
     """KL(teacher || model) in nats a token, along the teacher's answers: a lower bound, see ``tasks/fidelity/following.py``."""
     top1_agreement: Interval | None = None
     """Share of the tokens of the teacher's answers in whose place the model's likeliest token is the teacher's."""
+    items: int = 0
+    """Answers of the teacher that were compared."""
     covered: float | None = None
     """Share of the teacher's probability that the compared candidates hold."""
     answer_perplexity: Interval | None = None

@@ -39,11 +39,11 @@ def candidates(teacher: Path, prompt: Prompt, k: int) -> Candidates:
     )
 
 
-def follow(folder: Path, models: tuple[Path, Path], k: int) -> dict[str, FidelityRow]:
+def follow(folder: Path, models: tuple[Path, Path], k: int, most_items: int = 3) -> dict[str, FidelityRow]:
     teacher, student = models
     rows = [candidates(teacher, prompt, k) for prompt in ITEMS[:2]]
     write_table(folder / "candidates.parquet", candidates_table(k), rows)
-    job = FollowedTexts(candidates=folder / "candidates.parquet", rows=folder / "fidelity.parquet")
+    job = FollowedTexts(most_items=most_items, candidates=folder / "candidates.parquet", rows=folder / "fidelity.parquet")
     follow_texts(job, student, "float32", ITEMS)
     return {row["id"]: row for row in read_table(job.rows, FIDELITY)}
 
@@ -74,6 +74,12 @@ def test_fewer_candidates_give_a_bound_from_below_with_all_others_as_one_outcome
     assert found["divergence_nats"] == pytest.approx(divergence(*with_rest), rel=2e-3)
     assert found["divergence_nats"] < whole["divergence_nats"]
     assert found["covered"] == pytest.approx(joined[0].sum(), rel=1e-3)
+
+
+def test_texts_of_some_items_are_enough_evenly_spread(tmp_path: Path, models: tuple[Path, Path]) -> None:
+    found = follow(tmp_path, models, 4, most_items=2)
+
+    assert [key for key, row in found.items() if row["answer_tokens"] or row["reference_tokens"]] == ["item 0", "item 2"]
 
 
 def test_plain_text_is_continued_with_the_space_between_words() -> None:

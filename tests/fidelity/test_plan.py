@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Artifact:
 
 def test_a_model_with_the_teachers_tokens_follows_its_answers(tmp_path: Path, model: Artifact) -> None:
     teacher = evaluated(tmp_path / "store", teach(tmp_path / "store", tiny_model(tmp_path / "teacher")))
-    job, reason = plan_following(model, teacher, tmp_path)
+    job, reason = plan_following(model, teacher, 9, tmp_path)
 
     assert (job.candidates, reason) == (open_file(teacher, "candidates.parquet"), None)
 
@@ -36,7 +36,7 @@ def test_a_model_with_the_teachers_tokens_follows_its_answers(tmp_path: Path, mo
 def test_an_endpoint_is_not_followed(tmp_path: Path, model: Artifact) -> None:
     settings = EndpointSettings(url="http://127.0.0.1:9/v1", model="acme/large")
     teacher = evaluated(tmp_path / "store", prepare_endpoint.fn(settings=settings, store=str(tmp_path / "store")))
-    job, reason = plan_following(model, teacher, tmp_path)
+    job, reason = plan_following(model, teacher, 9, tmp_path)
 
     assert job.candidates is None
     assert reason is not None and reason.startswith("the teacher acme/large runs behind an endpoint")
@@ -46,7 +46,7 @@ def test_a_teacher_that_means_other_tokens_is_not_followed(tmp_path: Path, model
     folder = tiny_model(tmp_path / "teacher")
     tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
     (folder / "tokenizer.json").write_text(tokenizer.replace('"<|pad|>"', '"<|gap|>"'), encoding="utf-8")
-    job, reason = plan_following(model, evaluated(tmp_path / "store", teach(tmp_path / "store", folder)), tmp_path)
+    job, reason = plan_following(model, evaluated(tmp_path / "store", teach(tmp_path / "store", folder)), 9, tmp_path)
 
     assert job.candidates is None
     assert reason is not None and reason.startswith("their tokens differ: ")
@@ -56,7 +56,7 @@ def test_a_teacher_that_is_on_another_machine_is_not_followed(tmp_path: Path, mo
     folder = tiny_model(tmp_path / "teacher")
     teacher = evaluated(tmp_path / "store", teach(tmp_path / "store", folder))
     folder.rename(tmp_path / "elsewhere")
-    job, reason = plan_following(model, teacher, tmp_path)
+    job, reason = plan_following(model, teacher, 9, tmp_path)
 
     assert job.candidates is None
     assert reason is not None and reason.startswith("the teacher's tokens are not known here: ")

@@ -37,6 +37,7 @@ FIDELITY: dict[ModelName, Fidelity] = {
     "baseline": Fidelity(
         divergence=about(1.904),
         top1_agreement=about(0.507),
+        items=200,
         covered=0.973,
         answer_perplexity=about(9.8),
         reference_perplexity=about(123_456.0),
@@ -44,6 +45,7 @@ FIDELITY: dict[ModelName, Fidelity] = {
     "student": Fidelity(
         divergence=about(0.131),
         top1_agreement=about(0.942),
+        items=200,
         covered=0.973,
         answer_perplexity=about(1.4),
         reference_perplexity=about(6.2),

@@ -20,7 +20,7 @@ def test_every_figure_is_a_row_with_the_models_as_columns() -> None:
         "perplexity of the teacher's answers": ["1.21", "9.80", "1.40"],
         "perplexity of the references": ["5.40", "1.2e+05", "6.20"],
     }
-    assert table.rows[0][0].quiet == "at least; the candidates hold 97.3 % of the teacher's probability"
+    assert table.rows[0][0].quiet == "at least, of 200 items; the candidates hold 97.3 % of the teacher's probability"
 
 
 def test_both_forms_of_the_report_have_them_where_there_are_any(tmp_path: Path) -> None:

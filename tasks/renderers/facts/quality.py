@@ -5,7 +5,7 @@ from markupsafe import Markup
 from tasks.metrics.intervals import NOTHING, Interval
 from tasks.renderers.charts.dots import DotRow, Guide, draw_dots
 from tasks.renderers.formats import count, nats, perplexity, points, probability, score, share, whole_share, words
-from tasks.renderers.schema import Opponent, Preference, Rates, Report, TaskReport
+from tasks.renderers.schema import Fidelity, Opponent, Preference, Rates, Report, TaskReport
 from tasks.renderers.tables import Cell, Column, Figure, Table, known, measured, present, text_columns
 
 _LIKENESS = {"chrf": Cell("chrF++", "mean of single answers"), "bleu": Cell("BLEU", "all answers together")}
@@ -33,8 +33,10 @@ def scores_table(task: TaskReport) -> Table:
 def fidelity_table(task: TaskReport) -> Table:
     """Return how near each model's token probabilities are to the teacher's; no rows where nothing was compared."""
     models = present(task.fidelity)
-    covered = next((found.covered for found in task.fidelity.values() if found.covered is not None), None)
-    held = "" if covered is None else f"at least; the candidates hold {share(covered)} of the teacher's probability"
+    compared = next((found for found in task.fidelity.values() if found.covered is not None), Fidelity())
+    held = (
+        f"at least, of {compared.items:,} items; the candidates hold {share(compared.covered or 0)} of the teacher's probability"
+    )
     named = {
         "divergence": (Cell("KL from the teacher, a token", held), nats),
         "top1_agreement": (Cell("likeliest token is the teacher's"), share),
