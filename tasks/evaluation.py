@@ -71,7 +71,7 @@ class EvaluationSettings(Section):
     through these answers, and their distributions compared with the teacher's, in one pass each; 0: nothing is compared."""
 
     fidelity_items: int = Field(default=200, ge=1)
-    """Test prompts of which this is done, at most, evenly spread over all; on a CPU each takes as long as two or three answers."""
+    """Test prompts of which this is done, at most, evenly spread over all; on a CPU each takes as long as two answers or so."""
 
     engine: EngineRuntime = EngineRuntime()
     """The engine's settings; part of the identity here, for they decide speed and memory."""
