@@ -18,7 +18,7 @@ from tests.fidelity.following import log_probabilities, rendered
 from tests.models import tiny_model
 from tests.teaching import teach
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SETTINGS = EvaluationSettings.model_validate(
     {
