@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from tasks.core.artifact import Artifact
 from tasks.core.attempts import Interruptions, add_up
@@ -46,6 +47,11 @@ UNDISTURBED = Interruptions(attempts=1, killed=0, preempted=0, failed=0, seconds
 DISTURBED = Interruptions(
     attempts=4, killed=2, preempted=1, failed=0, seconds=400, lost_seconds=41, lost={"rows": 1400, "steps": 1}, goodput=0.8975
 )
+
+HOSTILE = (
+    """</title></script><script>alert(1)</script><img src=x onerror="alert('2')">{{ 7*7 }}{% raw %}&amp;`|*_[x](javascript:1)"""
+)
+"""Markup, code and templates in several languages."""
 
 
 def sample_report(name: str = "quickstart", reason: str = "95.6 % of the teacher's score is retained") -> Report:
@@ -180,6 +186,22 @@ def minimal_report() -> Report:
     )
 
 
+def hostile_report(text: str) -> Report:
+    """Return the full report with a text in every place that takes any; names of metrics and labels among them."""
+    chosen = frozenset({"verdict", "outcome", "mode", "figure", "unit", "metric", "created_at", "artifacts"})
+    content = _hostile(sample_report().model_dump(), text, chosen)
+    for task in content["tasks"]:
+        task["metrics"][text] = next(iter(task["metrics"].values()))
+        task["p_values"][text] = 0.5
+    content["curation"]["labels_before"][text] = 3
+    content["costs"]["machine_seconds"][text] = 1.0
+    for part in ("licences", "settings", "libraries"):
+        content["lineage"][part][text] = text
+    content["lineage"]["artifacts"][text] = content["lineage"]["artifacts"]["prompts"]
+    content["side_by_side"][0]["tags"][text] = text
+    return Report.model_validate(content)
+
+
 def interruptions_of(**stages: Interruptions | None) -> InterruptionsReport:
     """Return what a report says of stages' interruptions."""
     recorded = [figures for figures in stages.values() if figures is not None]
@@ -214,3 +236,12 @@ def _earlier(created_at: str, retained: float, verdict: str, items: int) -> Earl
             "student": {"CLASSIFICATION": round(0.912 * retained, 4)},
         }
     )
+
+
+def _hostile(value: Any, text: str, keeps: frozenset[str] = frozenset()) -> Any:
+    """Return a report's content with this text in the place of every text that comes from data."""
+    if isinstance(value, dict):
+        return {key: each if key in keeps else _hostile(each, text, keeps) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_hostile(each, text, keeps) for each in value]
+    return text if isinstance(value, str) else value

@@ -12,8 +12,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from tasks.renderers.html import render_html
-from tests.renderers.reports import minimal_report, sample_report, write_losses
-from tests.renderers.test_report import HOSTILE, hostile_report
+from tests.renderers.reports import HOSTILE, hostile_report, minimal_report, sample_report, write_losses
 
 pytestmark = pytest.mark.slow
 

@@ -2,25 +2,29 @@
 
 import re
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from pydantic import ValidationError
 
 from tasks.metrics.intervals import NOTHING
-from tasks.renderers.facts.curation import funnel_figure
 from tasks.renderers.facts.quality import slices_table, totals_table
 from tasks.renderers.html import render_html
 from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import Report
 from tests.renderers.pages import Page
-from tests.renderers.report_parts import CURATION
-from tests.renderers.reports import DISTURBED, STAGES, UNDISTURBED, interruptions_of, minimal_report, sample_report, write_losses
-
-HOSTILE = (
-    """</title></script><script>alert(1)</script><img src=x onerror="alert('2')">{{ 7*7 }}{% raw %}&amp;`|*_[x](javascript:1)"""
+from tests.renderers.reports import (
+    DISTURBED,
+    HOSTILE,
+    STAGES,
+    UNDISTURBED,
+    hostile_report,
+    interruptions_of,
+    minimal_report,
+    sample_report,
+    write_losses,
 )
+
 REVERSED = "safe\u202etxt.exe"
 
 
@@ -32,31 +36,6 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(losses: Path) -> Page:
     return Page(render_html(sample_report(), losses))
-
-
-def hostile(value: Any, text: str, keeps: frozenset[str] = frozenset()) -> Any:
-    """Return a report's content with this text in the place of every text that comes from data."""
-    if isinstance(value, dict):
-        return {key: each if key in keeps else hostile(each, text, keeps) for key, each in value.items()}
-    if isinstance(value, list):
-        return [hostile(each, text, keeps) for each in value]
-    return text if isinstance(value, str) else value
-
-
-def hostile_report(text: str) -> Report:
-    """Return the full report with a text in every place that takes any; names of metrics and labels among them."""
-    chosen = frozenset({"verdict", "outcome", "mode", "figure", "unit", "metric", "created_at", "artifacts"})
-    content = hostile(sample_report().model_dump(), text, chosen)
-    for task in content["tasks"]:
-        task["metrics"][text] = next(iter(task["metrics"].values()))
-        task["p_values"][text] = 0.5
-    content["curation"]["labels_before"][text] = 3
-    content["costs"]["machine_seconds"][text] = 1.0
-    for part in ("licences", "settings", "libraries"):
-        content["lineage"][part][text] = text
-    content["lineage"]["artifacts"][text] = content["lineage"]["artifacts"]["prompts"]
-    content["side_by_side"][0]["tags"][text] = text
-    return Report.model_validate(content)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +163,6 @@ def test_a_slice_in_which_the_teacher_has_nothing_right_is_not_the_one_that_reta
     page = Page(render_html(found.model_copy(update={"slices": slices[:1]}), losses))
     assert "Share retained by slice" not in page.text
     assert "Quality by slice" in page.text
-
-
-def test_the_funnel_shows_of_each_filter_what_came_to_it_and_what_it_took_or_marked() -> None:
-    plot = str(funnel_figure(CURATION).plot)
-    shown = [float(width) for width in re.findall(r'width="([\d.]+)"[^>]*class="(?:annotated|removed)"', plot)]
-    per_row = shown[0] / 310  # of finish_reason
-
-    assert shown[3] == pytest.approx(90 * per_row, rel=0.01), "language marks 90 and takes out none"
-    assert ">90<" in plot
 
 
 def test_every_link_leads_to_a_part_of_the_page(page: Page, losses: Path) -> None:
