@@ -15,9 +15,10 @@ def needle_search(needles: Iterable[str]) -> Callable[[Sequence[str]], list[bool
     Args:
         needles: What is looked for, letter by letter; at least one, none empty.
     """
-    pattern = "|".join(map(re.escape, sorted(set(needles))))
+    options = pc.MatchSubstringOptions("|".join(map(re.escape, sorted(set(needles)))))
 
     def has_one(texts: Sequence[str]) -> list[bool]:
-        return pc.match_substring_regex(pa.array(texts, pa.string()), pattern=pattern).to_pylist()
+        found = pc.call_function("match_substring_regex", [pa.array(texts, pa.string())], options)
+        return found.to_pylist()
 
     return has_one
