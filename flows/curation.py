@@ -1,7 +1,7 @@
 """The flows around data: prompts in, training examples out."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -9,9 +9,11 @@ from pydantic import Field
 
 from flows.child_runs import run_deployed
 from tasks.core.artifact import Artifact
-from tasks.core.caching import run_cached
+from tasks.core.caching import require_one_store, run_cached
 from tasks.core.storage import open_store
+from tasks.curating.row_findings import FindInRows, find_here
 from tasks.curating.runtime import CurationRuntime
+from tasks.curating.spans import SpanInputs, SpannedRows, filter_span
 from tasks.dataset import DatasetSettings, curate
 from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.filters.near_duplicates.partitions import PartitionedPairs, pair_partition
@@ -37,35 +39,66 @@ def curate_dataset(
     judgements: Artifact | None = None,
 ) -> Artifact:
     """Filter answers into training examples; without generations the prompts' references are the answers."""
+    inputs: dict[str, Any] = {"prompts": prompts, "student": student, "generations": generations, "judgements": judgements}
     return run_cached(
         curate,
         settings=settings,
         store=store,
-        prompts=prompts,
-        student=student,
-        generations=generations,
-        judgements=judgements,
+        **inputs,
+        find_in_rows=_find_in_rows(settings, store, inputs),
         find_pairs=_find_pairs(settings.runtime, store),
     )
 
 
 @flow(name="curation-partition")
-def pair_rows(store: str, folder: PartitionFolder, partition: Annotated[int, Field(ge=0)]) -> None:
-    """Find pairs of rows that may be near duplicates in one part of their keys, and leave them in the store."""
-    pair_partition(open_store(store), folder, partition)
+def curate_partition(
+    store: str, folder: PartitionFolder, partition: Annotated[int, Field(ge=0)], rows: SpanInputs | None = None
+) -> None:
+    """Do a part of a curation and leave what is found in the store: with ``rows``, show a span of the rows to the row filters;
+    without, find pairs of rows that may be near duplicates in one part of their keys."""
+    if rows is None:
+        pair_partition(open_store(store), folder, partition)
+    else:
+        require_one_store({"store": store, **dict(rows)})
+        filter_span(open_store(store), folder, partition, rows)
+
+
+def _find_in_rows(settings: DatasetSettings, store: str, inputs: dict[str, Any]) -> FindInRows:
+    runtime = settings.runtime
+    if runtime.partition_deployment is None:
+        return find_here
+    rows = SpanInputs(filters=settings.filters, spans=runtime.partitions, **inputs)
+    work = _partition_runs(runtime, runtime.partition_deployment, store, "rows", {"rows": rows})
+    return SpannedRows(open_store(store), _folder(), runtime.partitions, work)
 
 
 def _find_pairs(runtime: CurationRuntime, store: str) -> FindPairs:
-    deployment = runtime.partition_deployment
-    if deployment is None:
+    if runtime.partition_deployment is None:
         return pairs_here
-    folder = f"partitions/{flow_run.get_id()}"
+    work = _partition_runs(runtime, runtime.partition_deployment, store, "pairs", {})
+    return PartitionedPairs(open_store(store), _folder(), runtime.partitions, work)
+
+
+def _folder() -> str:
+    return f"partitions/{flow_run.get_id()}"
+
+
+def _partition_runs(
+    runtime: CurationRuntime, deployment: str, store: str, what: str, parameters: dict[str, Any]
+) -> Callable[[Sequence[int]], None]:
+    """Return a function that has some partitions worked on in flow runs of a deployment."""
+    folder = _folder()
 
     def work(partitions: Sequence[int]) -> None:
-        parameters = {
-            f"partition {number + 1} of {len(partitions)}": {"store": store, "folder": folder, "partition": number}
+        runs = {
+            f"{what}, partition {number + 1} of {runtime.partitions}": {
+                "store": store,
+                "folder": folder,
+                "partition": number,
+                **parameters,
+            }
             for number in partitions
         }
-        run_deployed(deployment, parameters, store, runtime.recovery)
+        run_deployed(deployment, runs, store, runtime.recovery)
 
-    return PartitionedPairs(open_store(store), folder, runtime.partitions, work)
+    return work

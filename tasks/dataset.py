@@ -12,26 +12,23 @@ from tasks.core.caching import Stage
 from tasks.core.environment import prepare_libraries
 from tasks.core.errors import SettingsError
 from tasks.core.progress import stage_logger
-from tasks.core.records import EXAMPLES, LOGPROBS, PROMPTS
+from tasks.core.records import EXAMPLES, LOGPROBS
 from tasks.core.section import Section
 from tasks.core.tables import read_table
-from tasks.core.weights import locate_weights
 from tasks.curating.answers import Answers
 from tasks.curating.requirements import count_kept, require_all_labels, require_examples, require_kept_share
-from tasks.curating.row_pass import look_at_rows
+from tasks.curating.row_findings import FindInRows, find_here
+from tasks.curating.row_pass import take_in_rows
 from tasks.curating.runtime import CurationRuntime
 from tasks.curating.set_pass import look_at_sets
-from tasks.curating.step import Step
-from tasks.curating.student_tokens import StudentTokens
+from tasks.curating.steps import filter_context, make_steps
 from tasks.curating.summary import summarise
 from tasks.curating.verdicts import Verdicts
 from tasks.curating.writing import write_rows
-from tasks.filters import ROW_FILTERS, SET_FILTERS, FilterContext
+from tasks.filters import ROW_FILTERS, SET_FILTERS
 from tasks.filters.decontamination.tally import LOOKED_AT, count_contamination
-from tasks.filters.interface import FilterKind
 from tasks.filters.near_duplicates.candidates import FindPairs, pairs_here
 from tasks.filters.settings import FiltersSettings
-from tasks.judging.scoring import judge_scores
 
 STAGE = Stage("dataset", version=6)
 
@@ -65,6 +62,7 @@ def curate(
     student: Artifact,
     generations: Artifact | None = None,
     judgements: Artifact | None = None,
+    find_in_rows: FindInRows = find_here,
     find_pairs: FindPairs = pairs_here,
 ) -> Artifact:
     """Filter answers into training examples.
@@ -77,6 +75,7 @@ def curate(
         generations: The teacher's answers. Without them the prompts' own references are the answers, and filters that judge a
             teacher are left out.
         judgements: ``generations`` artefact of a judge that scored these answers; None: nobody did.
+        find_in_rows: Shows the rows to the row filters; it may have others do the work.
         find_pairs: Finds pairs of rows that may be near duplicates; it may have others do the work.
 
     Returns:
@@ -95,21 +94,12 @@ def curate(
     answers = Answers(prompts, generations)
     with STAGE.draft(store, settings, **inputs) as draft, tempfile.TemporaryDirectory(dir=draft.scratch) as folder:
         scratch = Path(folder)
-        scores = None if judgements is None else judge_scores(judgements)
-        weights = locate_weights(student)
-        context = FilterContext(
-            labels=tuple(read_record(prompts).summary["labels"]),
-            count_tokens=StudentTokens(weights),
-            test_prompts=lambda: (row for row in read_table(prompts, PROMPTS) if row["split"] == "test"),
-            judge_scores=scores,
-            student_weights=weights,
-            find_pairs=find_pairs,
-        )
+        context = filter_context(prompts, student, judgements, find_pairs)
         row_steps, set_steps = (
-            _steps(kinds, settings.filters, context, answers.are_references) for kinds in (ROW_FILTERS, SET_FILTERS)
+            make_steps(kinds, settings.filters, context, answers.are_references) for kinds in (ROW_FILTERS, SET_FILTERS)
         )
         verdicts = Verdicts(scratch)
-        figures = look_at_rows(answers, row_steps, context, verdicts)
+        figures = take_in_rows(find_in_rows(answers, row_steps, context), row_steps, verdicts)
         look_at_sets(answers, set_steps, figures, verdicts, scratch)
         draft.counts = count_kept(figures, verdicts)
         steps = row_steps + set_steps
@@ -129,20 +119,10 @@ def curate(
             are_clean=settings.filters.decontamination.leaves_nothing and not redacted.any(),
         )
         draft.summary[LOGPROBS] = _logprob_settings(generations)
-        if scores is not None:
+        if (scores := context.judge_scores) is not None:
             draft.summary["judge"] = {"judge": scores.judge, "scored": len(scores), "unreadable": scores.unreadable}
         stage_logger().info("dataset: %s, found %s", draft.counts, draft.summary["reasons"])
         return draft.publish()
-
-
-def _steps(kinds: dict[str, FilterKind], settings: FiltersSettings, context: FilterContext, are_references: bool) -> list[Step]:
-    """Return the filters that have something to do."""
-    steps: list[Step] = []
-    for name, kind in kinds.items():
-        own = getattr(settings, name)
-        if own.mode != "off" and not (are_references and kind.judges_teacher):
-            steps.append(Step(name=name, mode=own.mode, look=kind.make(own, context), wanted=kind.wanted, repeats=kind.repeats))
-    return steps
 
 
 def _with_personal_data(verdicts: Verdicts, mode: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -148,13 +149,16 @@ def read_table(source: Artifact | Path, table: Table, columns: list[str] | None 
             yield from _rows(batch)
 
 
-def read_batches(source: Artifact | Path, table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    source: Artifact | Path, table: Table, columns: list[str] | None = None, rows: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table as Arrow batches of at most about 16 MiB.
 
     Args:
         source: As for ``read_table``.
         table: The kind of rows.
         columns: Only these fields; all of the table's by default.
+        rows: Only these rows, a range of step 1; all by default. Row groups without any of them are not read.
 
     Raises:
         DataError: If the file is torn or lacks a column of the table.
@@ -164,7 +168,25 @@ def read_batches(source: Artifact | Path, table: Table, columns: list[str] | Non
         found, wanted = file.schema_arrow, table.schema
         if not all(found.get_field_index(field.name) >= 0 and found.field(field.name).equals(field) for field in wanted):
             raise DataError(f"{path} has the columns {found.names}, wanted {wanted.names} of the same types; make it anew")
-        yield from file.iter_batches(_batch_rows(file.metadata), columns=wanted.names if columns is None else columns)
+        names = wanted.names if columns is None else columns
+        if rows is None:
+            yield from file.iter_batches(_batch_rows(file.metadata), columns=names)
+        else:
+            yield from _batches_of_rows(file, names, rows)
+
+
+def _batches_of_rows(file: pq.ParquetFile, columns: list[str], rows: range) -> Iterator[pa.RecordBatch]:
+    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    starts = [0, *accumulate(sizes)]
+    groups = [number for number, start in enumerate(starts[:-1]) if start < rows.stop and starts[number + 1] > rows.start]
+    if not groups:
+        return
+    start = starts[groups[0]]
+    for batch in file.iter_batches(_batch_rows(file.metadata), row_groups=groups, columns=columns):
+        first, last = max(rows.start - start, 0), min(rows.stop - start, len(batch))
+        if first < last:
+            yield batch.slice(first, last - first)
+        start += len(batch)
 
 
 @contextmanager

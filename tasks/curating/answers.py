@@ -46,26 +46,29 @@ class Answers:
         width = None if self._generations is None else logprobs_width(pq.read_schema(self._path))
         return with_logprobs(EXAMPLES, width)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+    @property
+    def file_rows(self) -> int:
+        """Rows of the file that they are read from; of prompts, those without a reference count too."""
+        return pq.read_metadata(self._path).num_rows
+
+    def batches(self, columns: Sequence[str], rows: range | None = None) -> Iterator[pa.Table]:
         """Yield the rows, in the same order each time.
 
         Args:
             columns: Names of columns of ``table``, but for ``reasons``.
+            rows: Only those in these rows of the file, a range of step 1; None: all.
 
         Raises:
             DataError: If the file is torn or of another form.
         """
         if self._generations is None:
-            for prompts in read_batches(self._path, PROMPTS):
+            for prompts in read_batches(self._path, PROMPTS, rows=rows):
                 yield _as_answers(prompts).select(columns)
             return
         stored = Table(ANSWERED_PROMPTS.file, with_logprobs(ANSWERED_PROMPTS, logprobs_width(self.table.schema)).schema)
-        for batch in read_batches(self._path, stored, ["answer" if name == "completion" else name for name in columns]):
-            yield (
-                pa.Table.from_batches([batch])
-                .select(["answer" if name == "completion" else name for name in columns])
-                .rename_columns(list(columns))
-            )
+        names = ["answer" if name == "completion" else name for name in columns]
+        for batch in read_batches(self._path, stored, names, rows):
+            yield pa.Table.from_batches([batch]).select(names).rename_columns(list(columns))
 
     @cached_property
     def _path(self) -> Path:

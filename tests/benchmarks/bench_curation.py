@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,6 @@ from tasks.core.caching import Stage
 from tasks.core.records import ANSWERED_PROMPTS, PROMPTS
 from tasks.core.tables import TableWriter, read_table, to_arrow, write_table
 from tasks.dataset import DatasetSettings, curate
-from tasks.filters.near_duplicates.candidates import pairs_here
 
 ROWS = int(os.environ.get("CURATION_ROWS", "100000"))
 REFERENCE_ROWS = 5_000
@@ -118,7 +118,8 @@ def _row(number: int, random: np.random.Generator) -> dict[str, object]:
 
 
 def _measure(what: str, folder: str) -> dict[str, float]:
-    handles = {name: Artifact(**handle) for name, handle in json.loads((Path(folder) / "handles.json").read_text()).items()}
+    stored = json.loads((Path(folder) / "handles.json").read_text())
+    handles: dict[str, Any] = {name: Artifact(**handle) for name, handle in stored.items()}
     if what == "reference":
         rows = [row for row, _ in zip(read_table(handles["generations"], ANSWERED_PROMPTS), range(REFERENCE_ROWS), strict=False)]
         started = time.process_time()
@@ -128,9 +129,7 @@ def _measure(what: str, folder: str) -> dict[str, float]:
 
     del AutoTokenizer
     before, started = _peak(), time.process_time()
-    dataset = curate.fn(
-        settings=DatasetSettings(min_keep_ratio=0), store=handles["prompts"].store, find_pairs=pairs_here, **handles
-    )
+    dataset = curate.fn(settings=DatasetSettings(min_keep_ratio=0), store=handles["prompts"].store, **handles)
     seconds = time.process_time() - started
     if sum(dataset.counts[name] for name in ("kept", "rejected")) != ROWS or dataset.counts["rejected"] < ROWS // 25:
         raise ValueError(f"{dataset.counts} of {ROWS} rows; wanted a twentieth of them rejected")

@@ -1,5 +1,6 @@
 """Rows are streamed: how many are in memory at once changes nothing about what becomes of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from tasks.core import tables
 from tasks.core.artifact import Artifact, read_record
 from tasks.core.caching import Stage
 from tasks.core.records import ANNOTATIONS, ANSWERED_PROMPTS, EXAMPLES, PROMPTS, REJECTED, with_logprobs
+from tasks.core.storage import open_store
 from tasks.core.tables import read_table, write_table
+from tasks.curating.row_findings import find_here
+from tasks.curating.spans import SpanInputs, SpannedRows, filter_span
 from tasks.dataset import DatasetSettings, curate
 from tasks.filters.settings import FiltersSettings
 
@@ -53,7 +57,8 @@ def answer(number: int) -> dict[str, Any]:
     }
 
 
-def curated(store: Path) -> Artifact:
+def curated(store: Path, spans: int = 0) -> Artifact:
+    """Curate in one process, or have so many spans of the rows filtered apart."""
     prompts = Stage("prompts", version=1)
     with prompts.draft(str(store), DatasetSettings()) as draft:
         draft.summary = {"labels": []}
@@ -64,7 +69,15 @@ def curated(store: Path) -> Artifact:
         write_table(draft.path / table.file, table, map(answer, range(40)))
         generations = draft.publish()
     settings = DatasetSettings(filters=FILTERS, min_keep_ratio=0, min_examples=1)
-    return curate.fn(settings=settings, store=str(store), prompts=asked, student=asked, generations=generations)
+    inputs: dict[str, Any] = {"prompts": asked, "student": asked, "generations": generations}
+    apart = SpanInputs(filters=FILTERS, spans=max(spans, 1), **inputs)
+
+    def work(numbers: Sequence[int]) -> None:
+        for number in reversed(numbers):
+            filter_span(open_store(str(store)), "partitions/run", number, apart)
+
+    spanned = SpannedRows(open_store(str(store)), "partitions/run", spans, work)
+    return curate.fn(settings=settings, store=str(store), **inputs, find_in_rows=spanned if spans else find_here)
 
 
 def content(dataset: Artifact) -> dict[str, Any]:
@@ -79,7 +92,7 @@ def read_examples(dataset: Artifact) -> list[dict[str, Any]]:
 
 
 def test_batches_of_three_rows_give_the_same_dataset_as_one_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.dataset.locate_weights", lambda artifact: tmp_path)
+    monkeypatch.setattr("tasks.curating.steps.locate_weights", lambda artifact: tmp_path)
     whole = content(curated(tmp_path / "whole"))
     monkeypatch.setattr(tables, "_BATCH_ROWS", 3)
 
@@ -88,8 +101,18 @@ def test_batches_of_three_rows_give_the_same_dataset_as_one_of_all(tmp_path: Pat
     assert 0 < len(whole["examples"]) < len(whole["annotations.parquet"])
 
 
+@pytest.mark.parametrize("spans", [1, 3, 50])
+def test_spans_that_others_filter_give_the_same_dataset_as_one_process(
+    spans: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.curating.steps.locate_weights", lambda artifact: tmp_path)
+    monkeypatch.setattr(tables, "_BATCH_ROWS", 3)
+
+    assert content(curated(tmp_path / "spans", spans)) == content(curated(tmp_path / "here"))
+
+
 def test_a_redacted_row_has_no_tokens_and_the_others_keep_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.dataset.locate_weights", lambda artifact: tmp_path)
+    monkeypatch.setattr("tasks.curating.steps.locate_weights", lambda artifact: tmp_path)
     rows = read_examples(curated(tmp_path))
     redacted = [row for row in rows if "[email]" in row["completion"]]
 

@@ -78,13 +78,12 @@ def test_partitions_are_runs_of_their_own_and_a_killed_one_is_run_again(server: 
     assert len(committed_keys(store)) == len(set(committed_keys(store))) == 600
 
 
-def test_near_duplicates_are_searched_by_runs_on_the_pool_with_the_result_of_one_process(
-    server: PrefectServer, tmp_path: Path
-) -> None:
+def test_a_curation_is_spread_over_runs_on_the_pool_with_the_result_of_one_process(server: PrefectServer, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     words = [f"word{number}" for number in range(500)]
     rows = [{"prompt": " ".join(random.choice(words, 30)), "answer": " ".join(random.choice(words, 30))} for _ in range(60)]
     rows += [{"prompt": f"{row['prompt']} again", "answer": row["answer"]} for row in rows[:20]]
+    rows += [{"prompt": f"Who is jane{number}@still.org?", "answer": "Jane."} for number in range(5)]
     kept = []
     for place, runtime in (("here", {}), ("pool", {"partitions": 2, "partition_deployment": "curation-partition/cpu"})):
         folder = tmp_path / place
@@ -94,7 +93,7 @@ def test_near_duplicates_are_searched_by_runs_on_the_pool_with_the_result_of_one
         asked = prepare_prompts.fn(settings=prompts, store=str(folder))
         student = prepare_model.fn(settings=ModelSettings(source=str(tiny_model(folder / "model"))), store=str(folder))
         curation = DatasetSettings.model_validate(
-            {"min_examples": 1, "filters": {"decontamination": {"mode": "off"}}, "runtime": runtime}
+            {"min_examples": 1, "filters": {"decontamination": {"mode": "off"}, "length": {"mode": "off"}}, "runtime": runtime}
         )
         with server.client_settings(), server.worker("cpu", "--limit", "2"):
             dataset = curate_dataset(settings=curation, store=str(folder), prompts=asked, student=student)
@@ -102,7 +101,8 @@ def test_near_duplicates_are_searched_by_runs_on_the_pool_with_the_result_of_one
 
     assert kept[0] == kept[1]
     assert ["near_duplicate"] in kept[0].values()
-    assert len(server.flow_runs("COMPLETED", flow="curation-partition")) == 2
+    assert ["pii"] in kept[0].values()
+    assert len(server.flow_runs("COMPLETED", flow="curation-partition")) == 4  # two for the rows, two for the pairs
 
 
 def test_a_partition_that_no_worker_can_start_is_given_up(server: PrefectServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from flows.curation import pair_rows
+from flows.curation import curate_partition
 from flows.generation import generate_partition
 from tasks.core.artifact import Artifact
 from tasks.core.errors import PotstillError, SettingsError, StageFailedError, StoreUnreachableError
@@ -66,11 +66,11 @@ def test_a_partitions_report_goes_among_the_reports_of_partitions_only(report: s
 
 
 @pytest.mark.parametrize("folder", ["student/0123456789abcdef", "partitions/../dataset", "partitions", ""])
-def test_pairs_of_near_duplicates_go_among_the_partitions_only(folder: str, tmp_path: Path) -> None:
+def test_what_a_part_of_a_curation_finds_goes_among_the_partitions_only(folder: str, tmp_path: Path) -> None:
     given: dict[str, Any] = {"store": str(tmp_path), "partition": 0}
-    pair_rows.validate_parameters({**given, "folder": f"partitions/{uuid4()}"})
+    curate_partition.validate_parameters({**given, "folder": f"partitions/{uuid4()}"})
     with pytest.raises(ParameterTypeError, match="folder"):
-        pair_rows.validate_parameters({**given, "folder": folder})
+        curate_partition.validate_parameters({**given, "folder": folder})
 
 
 def test_a_partition_works_on_one_store(tmp_path: Path) -> None:

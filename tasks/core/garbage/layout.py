@@ -15,7 +15,7 @@ _RESERVED = {LEDGER, MIRRORS, JOURNALS, RESULTS, PARTITIONS, PROBES, "batches"}
 _IN_ARTIFACT = re.compile(rf"({ARTIFACT_KEY.pattern})/(.+)")
 _ATTEMPT_FILE = re.compile(r"[0-9a-f]{8}/.+")
 _DAMAGED = re.compile(r"damaged-[0-9a-f]{8}\.json")
-_PARTITION_FILE = re.compile(r"([^/]+)/(?:(?:plan|\d+)\.json|\d+-(?:band-\d+|pairs)\.parquet)")
+_PARTITION_FILE = re.compile(r"([^/]+)/(?:(?:plan|\d+)\.json|\d+-(?:band-\d+|pairs|rows)\.parquet)")
 _PROBE = re.compile(r"[0-9a-f]{32}")
 _SHARD = re.compile(rf"{LEDGER}/([0-9a-f]{{16}})/rows/[0-9a-f]{{16}}\.parquet")
 

@@ -93,6 +93,7 @@ def test_what_runs_leave_beside_artefacts_goes(store_url: str) -> None:
     store.write("partitions/run/0000.json", b"{}")
     store.write("partitions/run/0000-band-03.parquet", b"")
     store.write("partitions/run/0000-pairs.parquet", b"")
+    store.write("partitions/run/0000-rows.parquet", b"")
     old = moment(store_url)
     assert found(collect(store_url, old)) == {
         "artefact": {dropped.key},
