@@ -8,77 +8,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.core.artifact import Artifact, open_file, read_record
+from tasks.core.artifact import open_file, read_record
 from tasks.core.errors import BudgetExceededError, SettingsError, StageFailedError
-from tasks.core.records import PREDICTIONS, SAMPLES, Prediction
+from tasks.core.records import PREDICTIONS
 from tasks.core.tables import read_table
-from tasks.evaluation import LATENCIES_FILE, EvaluationSettings, evaluate
-from tasks.model import prepare_endpoint
-from tasks.prompts import prepare_prompts
-from tasks.sources.settings import PromptsSettings
-from tasks.teachers.endpoint.settings import EndpointSettings
-from tasks.teachers.serving import Serving
-from tests.endpoints import Act, Call, ScriptedEndpoint, answer, run_scripted_endpoint
-
-QUICK: dict[str, Any] = {"backoff_seconds": 0.01, "max_backoff_seconds": 0.1, "max_attempts": 2, "timeout_seconds": 5}
-ALONE: dict[str, Any] = {"latency_requests": 5, "load_concurrencies": ()}
-LABELS = ["Cold", "Hot"]
+from tasks.evaluation import LATENCIES_FILE, EvaluationSettings
+from tests.endpoints import Act, Call, ScriptedEndpoint, run_scripted_endpoint
+from tests.evaluations import LABELS, knows, labelled, run_test, serving_of
 
 
 @pytest.fixture
 def scripted() -> Iterator[ScriptedEndpoint]:
     with run_scripted_endpoint() as endpoint:
         yield endpoint
-
-
-def labelled(count: int) -> list[dict[str, Any]]:
-    return [{"prompt": f"still {number}", "answer": LABELS[number % 2], "kind": "CLASSIFICATION"} for number in range(count)]
-
-
-def asked(count: int) -> list[dict[str, Any]]:
-    return [{"prompt": f"sum {number}", "answer": f"The {number}.", "kind": "MATH"} for number in range(count)]
-
-
-def prepare(store: Path, rows: list[dict[str, Any]]) -> Artifact:
-    """Return prompts with these test rows; the training rows have both labels."""
-    store.mkdir(parents=True, exist_ok=True)
-    splits = {"train": [{**row, "prompt": f"train {row['prompt']}"} for row in labelled(2)], "test": rows}
-    for split, chosen in splits.items():
-        (store.parent / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in chosen))
-    sources = {split: (str(store.parent / f"{split}.jsonl"),) for split in splits}
-    settings = {**sources, "reference_field": "answer", "task_field": "kind", "validation_fraction": 0}
-    return prepare_prompts.fn(settings=PromptsSettings.model_validate(settings), store=str(store))
-
-
-def run_test(
-    store: Path,
-    rows: list[dict[str, Any]],
-    scripted: ScriptedEndpoint,
-    loads: dict[str, Any] | None = None,
-    custom_metric: str | None = None,
-    **runtime: Any,
-) -> Artifact:
-    """Evaluate the scripted endpoint on these rows."""
-    endpoint = EndpointSettings(url=scripted.url, model="acme/large")
-    teacher = prepare_endpoint.fn(settings=endpoint, store=str(store))
-    chosen = {**ALONE, **(loads or {}), "custom_metric": custom_metric, "endpoint": {**QUICK, **runtime}}
-    settings = EvaluationSettings.model_validate(chosen)
-    return evaluate.fn(settings=settings, store=str(store), prompts=prepare(store, rows), model=teacher)
-
-
-def serving_of(made: Artifact) -> Serving:
-    """Return the figures of an evaluation's speed, memory and cost."""
-    return Serving.model_validate(read_record(made).summary["serving"])
-
-
-def predictions(made: Artifact) -> dict[str, Prediction]:
-    """Return what was answered, by the first reference."""
-    return {row["references"][0]: row for row in read_table(made, PREDICTIONS)}
-
-
-def knows(right: dict[str, str]) -> Any:
-    """Return a script that answers these prompts so, and all others with ``nothing``."""
-    return lambda call: Act(body=answer(right.get(call.prompt, "nothing"), call.path))
 
 
 def test_answers_that_must_be_labels_need_some() -> None:
@@ -215,90 +157,6 @@ def test_what_a_failed_evaluation_paid_for_is_not_asked_again(tmp_path: Path, sc
 def test_a_budget_ends_the_evaluation(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
     with pytest.raises(BudgetExceededError, match="10 of 10 requests"):
         run_test(tmp_path / "store", labelled(12), scripted, max_requests=10)
-
-
-def test_each_task_of_a_test_is_scored_in_its_own_way(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    rows = [*labelled(4), *asked(4)]
-    # A sum is right wherever it stands in the answer; a label is not.
-    scripted.act = knows(
-        {
-            "still 0": "COLD",
-            "still 1": "the hot",
-            "still 2": "cold",
-            "still 3": "hot",
-            "sum 0": "It is 0.0, I think",
-            "sum 1": "2",
-        }
-    )
-    made = run_test(tmp_path / "store", rows, scripted)
-
-    found, tasks = predictions(made), read_record(made).summary["tasks"]
-    sum_0 = found["The 0."]
-    assert (sum_0["task"], sum_0["completion"], sum_0["answer"]) == ("MATH", "It is 0.0, I think", "0")
-    assert (sum_0["scores"], sum_0["completion_tokens"]) == ([("accuracy", 1.0)], 5)
-    assert made.counts == {"items": 8, "invalid": 3}
-    assert tasks["MATH"] == {
-        "items": 4,
-        "metric": "accuracy",
-        "metrics": {"accuracy": 0.25},
-        "rates": {"invalid": 0.5, "truncated": 0, "repeated": 0},
-    }
-    labels = tasks["CLASSIFICATION"]
-    assert labels["metrics"]["accuracy"] == 0.75
-    assert labels["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)  # all cold ones, half of the hot ones
-    assert labels["rates"]["invalid"] == 0.25
-
-
-def test_sampled_answers_are_put_to_the_vote_where_answers_can_agree(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    rows = [*asked(2), {"prompt": "hello", "answer": "Hello there", "kind": "CONVERSATION"}]
-
-    def act(call: Call) -> Act:
-        sampled = sum(other.prompt == call.prompt and other.body["temperature"] > 0 for other in scripted.calls)
-        said = f"So it is {call.prompt.split()[-1]}" if sampled in {1, 3} else "9"  # right at the first and the third sample
-        return Act(body=answer(said, call.path))
-
-    scripted.act = act
-    made = run_test(tmp_path / "store", rows, scripted, {"samples": 3}, max_concurrency=1)
-
-    scores = read_record(made).summary["tasks"]
-    assert scores["MATH"]["metrics"] == {"accuracy": 0, "maj@3": 1}
-    assert "maj@3" not in scores["CONVERSATION"]["metrics"]
-    assert made.counts["samples"] == 6
-    assert [row["answer"] for row in read_table(made, SAMPLES)] == ["0", "9", "0", "1", "9", "1"]
-    sampled = [call.body for call in scripted.calls if call.body["temperature"] > 0]
-    assert [body["temperature"] for body in sampled] == [0.7] * 6 and len({body["seed"] for body in sampled}) == 6
-
-
-def test_what_only_a_judge_can_decide_has_rates_and_no_score(tmp_path: Path, scripted: ScriptedEndpoint) -> None:
-    told = {"prompt": "hello", "answer": "Hello there", "kind": "CONVERSATION"}
-    scripted.act = knows({"hello": "Hello there", "go on": "on and on and " * 40})
-    made = run_test(tmp_path / "store", [told, {"prompt": "go on", "kind": "CONVERSATION"}], scripted)
-
-    summary = read_record(made).summary["tasks"]["CONVERSATION"]
-    assert {row["completion"]: bool(row["scores"]) for row in read_table(made, PREDICTIONS)} == {
-        "Hello there": True,
-        "on and on and " * 40: False,
-    }
-    assert summary["metrics"] == {"chrf": 1, "bleu": pytest.approx(0, abs=1), "corpus_chrf": 1}
-    assert summary["rates"] == {"invalid": 0, "truncated": 0, "repeated": 0.5}
-    assert "tok:13a" in summary["signatures"]["bleu"]
-
-
-def test_a_task_of_the_users_own_is_scored_by_their_metric(
-    tmp_path: Path, scripted: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "politeness.py").write_text(
-        "from tasks.metrics.custom import metric\n\n\n@metric\ndef please(answer, references):\n    return 'please' in answer\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    rows = [{"prompt": name, "answer": "unknown", "kind": "custom"} for name in ("a", "b")]
-    scripted.act = knows({"a": "Come in, please."})
-    made = run_test(tmp_path / "store", rows, scripted, custom_metric="politeness:please")
-
-    summary = read_record(made).summary["tasks"]["custom"]
-    assert (summary["metric"], summary["metrics"]) == ("custom", {"custom": 0.5})
-    with pytest.raises(SettingsError, match=r"os\.py marks no function"):
-        run_test(tmp_path / "store", rows, scripted, custom_metric="os:system")
 
 
 def test_a_batch_is_refused_because_it_has_no_speed() -> None:
