@@ -26,7 +26,7 @@ from tasks.renderers.markdown import render_markdown
 from tasks.renderers.schema import EarlierRun, ModelName, Opponent, Preference, Report
 from tasks.teachers.serving import Serving
 
-STAGE = Stage("report", version=13)
+STAGE = Stage("report", version=14)
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"

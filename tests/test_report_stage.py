@@ -151,11 +151,14 @@ def test_the_lineage_names_models_with_revisions_licences_settings_and_libraries
     model = artifact(tmp_path, "model", "acme/large", {"source": "acme/large", "revision": "0123abc"})
     teacher = evaluation(tmp_path, "acme/large", LABELS, right_until(40, 60), serving(0.1), model=model)
     terms = [{"model": "acme/large", "name": "Apache License 2.0", "url": "https://example.org/licence"}]
-    preflight = artifact(tmp_path, "preflight", "preflight", {"terms": {"teacher": terms, "student": []}})
+    preflight = artifact(
+        tmp_path, "preflight", "preflight", {"terms": {"teacher": terms, "student": []}, "conditions": ["Keep it."]}
+    )
     lineage = report_on(tmp_path, teacher_evaluation=teacher, preflight=preflight).lineage
 
     assert lineage.models["teacher"] == "acme/large@0123abc"
     assert lineage.licences == {"acme/large": "Apache License 2.0, https://example.org/licence"}
+    assert lineage.release_conditions == ["Keep it."]
     assert lineage.settings["teacher_evaluation"]["name"] == "acme/large"
     assert "pydantic" in lineage.libraries or "prefect" in lineage.libraries
 

@@ -65,6 +65,7 @@ def trace(artifacts: Mapping[str, Artifact], ancestors: Mapping[str, Ancestor], 
         artifacts=dict(artifacts),
         models={model: _with_revision(name, records[f"{model}_evaluation"], ancestors) for model, name in names.items()},
         licences=_licences(records["preflight"].summary),
+        release_conditions=records["preflight"].summary.get("conditions", []),
         settings={name: record.settings for name, record in records.items()},
         libraries=_libraries(records.values()),
     )

@@ -7,7 +7,7 @@ from tasks.renderers.facts.costs import costs_table, is_priced, stages_table
 from tasks.renderers.facts.curation import curation_line, funnel_table
 from tasks.renderers.facts.earlier import earlier_table
 from tasks.renderers.facts.interruptions import interruption_line, interruptions_table
-from tasks.renderers.facts.lineage import artifacts_table, licences_table, models_table
+from tasks.renderers.facts.lineage import artifacts_table, licences_table, models_table, release_table
 from tasks.renderers.facts.quality import (
     comparisons_table,
     fidelity_table,
@@ -52,6 +52,7 @@ def render_markdown(report: Report) -> str:
         "## Where it came from",
         _table(models_table(report)),
         _table(licences_table(report)),
+        _table(release_table(report)),
         _table(artifacts_table(report)),
         f"Interruptions: {_text(interruption_line(report))}",
         _table(interruptions_table(report)),

@@ -228,6 +228,8 @@ class Lineage(Part):
     """Names with revisions, or fingerprints of what was trained here."""
     licences: dict[str, str]
     """By model."""
+    release_conditions: list[str]
+    """What the licences ask of whoever ships the student, each a sentence."""
     settings: dict[str, Any]
     """Of each stage, as recorded."""
     libraries: dict[str, str]

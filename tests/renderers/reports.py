@@ -131,6 +131,7 @@ def sample_report(name: str = "quickstart", reason: str = "95.6 % of the teacher
             artifacts={stage: artifact(stage) for stage in STAGES},
             models={"teacher": "acme/large@0f1e2d3c4b5a", "baseline": "acme/small@a1b2c3d4e5f6", "student": NAMES["student"]},
             licences={"acme/large": "apache-2.0", "acme/small": "mit"},
+            release_conditions=["Keep the notice of acme/large with the student."],
             settings={
                 "generations": {"sampling": {"temperature": 0.0, "max_tokens": 32}, "samples": 1},
                 "student": {"method": "sft", "learning_rate": 2e-5, "epochs": 3},

@@ -33,6 +33,12 @@ def licences_table(report: Report) -> Table:
     return Table("Licences", text_columns("of", "terms"), rows)
 
 
+def release_table(report: Report) -> Table:
+    """Return what the licences ask of whoever ships the student."""
+    rows = [[Cell(condition)] for condition in report.lineage.release_conditions]
+    return Table("Before a release", text_columns("what the licences ask"), rows)
+
+
 def libraries_table(report: Report) -> Table:
     """Return the versions of what the run was made with."""
     rows = [[Cell(name), Cell(version)] for name, version in report.lineage.libraries.items()]
