@@ -85,7 +85,7 @@ def nats(value: float) -> str:
 
 def perplexity(value: float) -> str:
     """Return among how many tokens, all as likely, a model was left to choose."""
-    return f"{value:,.2f}" if value < 100 else f"{value:,.3g}" if value < 1e5 else f"{value:.1e}"
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}" if value < 1e7 else f"{value:.1e}"
 
 
 def joules(value: float) -> str:

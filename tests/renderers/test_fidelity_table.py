@@ -18,7 +18,7 @@ def test_every_figure_is_a_row_with_the_models_as_columns() -> None:
         "KL from the teacher, a token": ["-", "1.904 nats", "0.131 nats"],
         "likeliest token is the teacher's": ["-", "50.7 %", "94.2 %"],
         "perplexity of the teacher's answers": ["1.21", "9.80", "1.40"],
-        "perplexity of the references": ["5.40", "1.2e+05", "6.20"],
+        "perplexity of the references": ["5.40", "123,456", "6.20"],
     }
     assert table.rows[0][0].quiet == "at least, of 200 items; the candidates hold 97.3 % of the teacher's probability"
 
