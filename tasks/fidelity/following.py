@@ -7,6 +7,7 @@ teacher's probability; how much they hold is kept beside it. It is measured alon
 answers by itself may never come, and the teacher's engine and Transformers round differently in half-precision formats.
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +105,11 @@ def _log_probabilities(model: Any, batch: Sequence[_Text]) -> Iterator[Tensor]:
     for number, text in enumerate(batch):  # filled up at the right, where no token that counts looks
         whole = [*text.prompt, *text.token_ids]
         ids[number, : len(whole)], mask[number, : len(whole)] = torch.tensor(whole), 1
-    kept = torch.arange(first, last, device=model.device)
-    logits = model(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False, logits_to_keep=kept
-    ).logits
+    given: dict[str, Any] = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device), "use_cache": False}
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        logits = model(**given, logits_to_keep=torch.arange(first, last, device=model.device)).logits
+    else:  # an architecture that gives those of all places or none
+        logits = model(**given).logits[:, first:last]
     for number, text in enumerate(batch):
         start = len(text.prompt) - 1 - first
         yield logits[number, start : start + len(text.token_ids)].float().log_softmax(-1)

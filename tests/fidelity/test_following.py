@@ -1,9 +1,11 @@
 """A model that is taken through the teacher's answers, against Transformers and the divergence's definition."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from transformers import AutoModelForCausalLM
 
 from tasks.core.logprobs import to_float16
 from tasks.core.records import Prompt
@@ -74,6 +76,20 @@ def test_fewer_candidates_give_a_bound_from_below_with_all_others_as_one_outcome
     assert found["divergence_nats"] == pytest.approx(divergence(*with_rest), rel=2e-3)
     assert found["divergence_nats"] < whole["divergence_nats"]
     assert found["covered"] == pytest.approx(joined[0].sum(), rel=1e-3)
+
+
+def test_an_architecture_that_gives_the_logits_of_all_places_is_followed_too(
+    tmp_path: Path, models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, kind = follow(tmp_path, models, 8), type(AutoModelForCausalLM.from_pretrained(models[1]))
+    original = kind.forward
+
+    def forward(self: Any, input_ids: Any, attention_mask: Any = None, use_cache: bool = False) -> Any:
+        return original(self, input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache)
+
+    monkeypatch.setattr(kind, "forward", forward)
+
+    assert follow(tmp_path, models, 8) == {key: pytest.approx(row) for key, row in expected.items()}
 
 
 def test_texts_of_some_items_are_enough_evenly_spread(tmp_path: Path, models: tuple[Path, Path]) -> None:
